@@ -1,0 +1,114 @@
+// Package component is the shape of a driver and the one registry of all kinds: a driver folder exports a Spec, a
+// list makes a Set of Specs, and a Manager opens what the manifest declares. There is no global registry.
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Spec describes one driver of kind T, for example T = state.Store.
+type Spec[T any] struct {
+	// Type is Dapr's type name, for example "state.redis".
+	Type string
+	// Aliases are other names of the type.
+	Aliases []string
+	// Versions are the accepted spec.version values; empty means only "v1".
+	Versions []string
+	// Doc is one sentence and, after an empty line, whatever else a user should know.
+	Doc string
+	// Fields is a pointer to a new zero value of the struct that Config.Decode fills; nil if there are none. Its
+	// tags are the documentation of the metadata fields.
+	Fields func() any
+	// New connects. It returns when the component can take calls, or with an error that says what to do; the
+	// manager repeats it until the component's initTimeout. ctx bounds the start, not the life.
+	New func(ctx context.Context, cfg Config) (T, error)
+}
+
+// Config is what a driver gets to open itself.
+type Config struct {
+	// Name, Type and Version are the component's metadata.name, spec.type and spec.version.
+	Name, Type, Version string
+	// Metadata are the component's fields with secrets, environment and tags filled in.
+	Metadata Metadata
+	// App is the app for which the component is opened; empty for one that all apps share.
+	App string
+	// DataDir is the host's data folder, where embedded drivers keep their files.
+	DataDir string
+	// Log is for the driver's own lines; credentials never go there.
+	Log *slog.Logger
+	// Embedded gives the services that run inside the host.
+	Embedded Embedded
+}
+
+// Embedded gives services of the host's process.
+type Embedded interface {
+	// NATS starts the embedded NATS server with JetStream on first use.
+	NATS(ctx context.Context) (InProcess, error)
+}
+
+// InProcess opens connections to a server in this process (nats.InProcessServer takes it).
+type InProcess interface {
+	InProcessConn() (net.Conn, error)
+}
+
+// Set is a list of drivers of one kind, by type name.
+type Set[T any] struct {
+	kind   string
+	byType map[string]Spec[T]
+	types  []string
+}
+
+var typeName = regexp.MustCompile(`^[a-z]+(\.[a-z0-9-]+)+$`)
+
+// NewSet checks the specs and makes a Set. kind is the first part of every type name, for example "state".
+func NewSet[T any](kind string, specs ...Spec[T]) (Set[T], error) {
+	s := Set[T]{kind: kind, byType: map[string]Spec[T]{}}
+	var errs []error
+	for _, spec := range specs {
+		switch {
+		case !typeName.MatchString(spec.Type) || !strings.HasPrefix(spec.Type, kind+"."):
+			errs = append(errs, fmt.Errorf("component type %q: want %s.<name> in lower case", spec.Type, kind))
+		case spec.Doc == "" || spec.New == nil:
+			errs = append(errs, fmt.Errorf("component type %s: Doc and New are needed", spec.Type))
+		}
+		for _, name := range append([]string{spec.Type}, spec.Aliases...) {
+			if _, dup := s.byType[name]; dup {
+				errs = append(errs, fmt.Errorf("component type %s is listed twice", name))
+			}
+			s.byType[name] = spec
+		}
+		s.types = append(s.types, spec.Type)
+	}
+	slices.Sort(s.types)
+	return s, errors.Join(errs...)
+}
+
+// Kind is the first part of the type names, for example "state".
+func (s Set[T]) Kind() string { return s.kind }
+
+// Types lists the type names without aliases, sorted.
+func (s Set[T]) Types() []string { return slices.Clone(s.types) }
+
+// Lookup finds a driver by type name or alias, without case.
+func (s Set[T]) Lookup(typ string) (Spec[T], bool) {
+	spec, ok := s.byType[strings.ToLower(typ)]
+	return spec, ok
+}
+
+// Supports tells whether the spec accepts a spec.version; an empty one is the first.
+func (s Spec[T]) Supports(version string) bool {
+	if version == "" {
+		return true
+	}
+	if len(s.Versions) == 0 {
+		return version == "v1"
+	}
+	return slices.Contains(s.Versions, version)
+}
