@@ -46,5 +46,5 @@ func WriteError(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(api.Status)
-	_, _ = w.Write(body) //nolint:errcheck // the client is gone; nobody is left to tell
+	_, _ = w.Write(body) // an error means that the client is gone; nobody is left to tell
 }

@@ -5,6 +5,7 @@ package chain
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -123,8 +124,9 @@ func Do[Req, Res any](ctx context.Context, p *Point, fn func(context.Context, Re
 		res, err = guarded(ctx, p.guards, fn, req)
 	}
 	elapsed := time.Since(start)
-	for i := len(p.probes) - 1; i >= 0; i-- {
-		p.probes[i].End(ctxs[i], elapsed, err)
+	for i := range p.probes {
+		last := len(p.probes) - 1 - i
+		p.probes[last].End(ctxs[last], elapsed, err) //nolint:contextcheck // the very context that Begin gave this probe
 	}
 	return res, err
 }
@@ -136,8 +138,8 @@ func guarded[Req, Res any](ctx context.Context, guards []Guard, fn func(context.
 		res, err = fn(ctx, req)
 		return err
 	}
-	for i := len(guards) - 1; i >= 0; i-- {
-		g, next := guards[i], call
+	for _, g := range slices.Backward(guards) {
+		next := call
 		call = func(ctx context.Context) error { return g(ctx, next) }
 	}
 	err := call(ctx)
