@@ -54,7 +54,8 @@ type Guest interface {
 
 // Func is one core function at the boundary: for an import with the host's code, for an export without.
 type Func struct {
-	// Module is the import's module name, for example "mrt:state/store@0.1.0"; for an export the interface.
+	// Module is the import's module name, for example "mrt:state/store@0.1.0"; for an export the interface, or
+	// "" for a function that a world itself exports.
 	Module string
 	// Name is the function's name in its interface, for example "get".
 	Name string
@@ -65,8 +66,14 @@ type Func struct {
 	Call func(ctx context.Context, g Guest, stack []uint64)
 }
 
-// ExportName is the core name under which a module exports the function: "<interface>#<function>".
-func (f Func) ExportName() string { return f.Module + "#" + f.Name }
+// ExportName is the core name under which a module exports the function: "<interface>#<function>", or the bare name
+// of a function that a world itself exports.
+func (f Func) ExportName() string {
+	if f.Module == "" {
+		return f.Name
+	}
+	return f.Module + "#" + f.Name
+}
 
 // PostReturnName is the core name of the function's clean-up, which the caller calls after it has lifted the
 // results if the module exports it.

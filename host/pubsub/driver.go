@@ -12,9 +12,13 @@ type Message struct {
 	Topic string
 	// ContentType of Data: application/cloudevents+json, or the payload's own for raw messages.
 	ContentType string
-	Data        []byte
-	// Metadata are settings on publishing, the broker's facts on delivery; may be nil.
+	// Data is not changed by anybody; a broker that keeps it after Publish has returned makes a copy.
+	Data []byte
+	// Metadata are settings on publishing, what the publisher gave and the broker's facts on delivery; may be nil.
 	Metadata map[string]string
+	// Attempt counts the deliveries of this message to this consumer, this one included; 0 if the broker does not
+	// know. Unused on publishing.
+	Attempt int
 }
 
 // Subscription asks for the messages of one topic on behalf of one consumer.
@@ -25,10 +29,13 @@ type Subscription struct {
 	Consumer string
 	// Metadata is the subscription's own.
 	Metadata map[string]string
+	// InFlight is how many messages are handled at once; 0 leaves it to the component. With 1, messages come in the
+	// order of the broker, but for those that are delivered again.
+	InFlight int
 }
 
 // Handler takes one message. A nil error acknowledges it; an error gives it back to the broker for redelivery. It
-// may be called concurrently.
+// may be called concurrently. Its ctx ends when the consumer is stopped and does not wait any longer.
 type Handler func(ctx context.Context, msg Message) error
 
 // Broker is what every pubsub driver implements. All methods are safe for concurrent use.

@@ -2,6 +2,8 @@ package state
 
 // Query is a parsed query in Dapr's form.
 type Query struct {
+	// Prefix is what every key of the result starts with. Dapr ignores the app's prefix here; we do not.
+	Prefix string
 	// Filter is nil to match everything.
 	Filter *Filter
 	Sort   []SortKey
@@ -14,8 +16,10 @@ type Query struct {
 // Filter is one node of a filter. EQ, NEQ, GT, GTE, LT, LTE and IN have Key and Values (one, or for IN several); AND
 // and OR have Filters.
 type Filter struct {
-	Op      string
-	Key     string
+	Op string
+	// Key is a path of object fields in the value, joined by dots.
+	Key string
+	// Values are strings, json.Numbers, booleans or nil.
 	Values  []any
 	Filters []Filter
 }

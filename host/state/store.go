@@ -4,8 +4,6 @@ package state
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -36,7 +34,7 @@ type GetRequest struct {
 	Metadata    map[string]string
 }
 
-// Entry is a stored value.
+// Entry is a stored value. A store may share it between readers: it and its value are never changed.
 type Entry struct {
 	Value []byte
 	// ETag is the version; nil if the store has none.
@@ -86,7 +84,7 @@ type ListRequest struct {
 	Prefix string
 	// Limit is 1 to 1000; the host has put in the default.
 	Limit int
-	// Token is a Next that the store gave, or empty.
+	// Token is a Next that the store gave, or empty. It comes from the app and is not to be trusted: see After.
 	Token string
 }
 
@@ -94,7 +92,7 @@ type ListRequest struct {
 // use. Errors are ErrETagMismatch, ErrInvalidETag, ErrNotSupported and ErrInvalid where they apply, wrapped; anything
 // else is the store's failure.
 type Store interface {
-	// Get reads one key; nil, nil if it does not exist or has expired. The caller owns the Entry.
+	// Get reads one key; nil, nil if it does not exist or has expired.
 	Get(ctx context.Context, req GetRequest) (*Entry, error)
 	// Set writes one key. The store keeps no reference to req.Value.
 	Set(ctx context.Context, req SetRequest) error
@@ -107,6 +105,12 @@ type Store interface {
 // Transactor is a Store that does several operations atomically, in order.
 type Transactor interface {
 	Transact(ctx context.Context, ops []Operation, metadata map[string]string) error
+}
+
+// TransactionLimiter is a Transactor that takes only so many operations at a time.
+type TransactionLimiter interface {
+	// MaxOperations is how many; 0 is any number.
+	MaxOperations() int
 }
 
 // BulkGetter is a Store that reads many keys better than one by one. Entries are in the order of the requests; a
@@ -135,20 +139,3 @@ type Expirer interface {
 type Pinger interface {
 	Ping(ctx context.Context) error
 }
-
-// The errors that a driver gives, wrapped with what it knows.
-var (
-	// ErrETagMismatch: the etag is not the current one, or the key exists and first-write was asked.
-	ErrETagMismatch = errors.New("etag mismatch")
-	// ErrInvalidETag: the etag is not one that this store could have given.
-	ErrInvalidETag = errors.New("invalid etag")
-	// ErrInvalid: the request is not valid for any store.
-	ErrInvalid = errors.New("invalid request")
-	// ErrNotSupported: the store cannot do this.
-	ErrNotSupported = errors.New("not supported")
-	// ErrUnavailable: the store cannot be reached now.
-	ErrUnavailable = errors.New("unavailable")
-)
-
-// Mismatch is ErrETagMismatch for a key.
-func Mismatch(key string) error { return fmt.Errorf("key %q: %w", key, ErrETagMismatch) }

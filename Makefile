@@ -1,0 +1,49 @@
+# mrt-wasm. `make run` and `make test` are all that a fresh machine needs; see README.md.
+GO      ?= go
+BIN     := bin/mrt-wasm
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PKGS    := ./...
+FUZZTIME ?= 20s
+LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
+
+
+.PHONY: run build release test test-setup lint generate bench fuzz check fmt clean
+
+run: build ## build and run the main example with embedded defaults
+	./$(BIN) run examples/shop
+
+build: ## build the binary, with the flags of go test so that both share what is compiled
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
+
+release: ## build the binary as it is shipped: static and stripped
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
+	@ls -l $(BIN)
+
+test: test-setup ## all tests with the race detector, on real servers
+	$(GO) test -race -timeout 25m $(PKGS)
+
+test-setup: build ## fetch the servers that tests need; fails if it cannot
+	./components/internal/testserver/setup.sh
+
+lint: ## gofmt, go vet, golangci-lint
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt: run make fmt'; exit 1; }
+	$(GO) vet $(PKGS)
+	$(LINT) run $(PKGS)
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+generate: ## regenerate the glue and the block pages from wit/
+	$(GO) run ./abi/witgen/generate
+
+bench: build ## all benchmarks; ratios are measured side by side in one run
+	$(GO) test -run '^$$' -bench . -benchmem ./bench/
+
+fuzz: ## every fuzz target for FUZZTIME
+	./host/internal/lint/fuzz.sh $(FUZZTIME)
+
+check: generate lint test ## what CI does, and that generated files are current
+	git diff --exit-code -- abi guest-sdk docs
+
+clean:
+	rm -rf bin .mrt

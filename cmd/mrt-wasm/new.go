@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/template"
+
+	"github.com/spf13/cobra"
+
+	guestsdk "github.com/mrt-wasm/mrt-wasm/guest-sdk"
+)
+
+//go:embed template
+var templates embed.FS
+
+// sdkGo is the Go version that the SDK needs; a test holds it to the module's own.
+const sdkGo = "1.26.0"
+
+const newAppHelp = `Makes a folder with a project that builds with Go alone, without a network: the app with a test, its
+manifest, and the SDK. NAME is the app's name: lower-case letters, digits and dashes.`
+
+func newNew() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make a new project",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  group,
+	}
+	cmd.AddCommand(newNewApp())
+	return cmd
+}
+
+func newNewApp() *cobra.Command {
+	var (
+		asHTTP, asSubscriber bool
+		dir                  string
+	)
+	cmd := &cobra.Command{
+		Use:   "app NAME",
+		Short: "Make a project of one app in a new folder",
+		Long:  newAppHelp,
+		Example: `  mrt-wasm new app hello && mrt-wasm run hello
+  mrt-wasm new app inbox --subscriber
+  mrt-wasm new app hello --dir services/hello`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, kind := args[0], "http"
+			if err := checkName(name); err != nil {
+				return err
+			}
+			if asSubscriber {
+				kind = "subscriber"
+			}
+			if dir == "" {
+				dir = name
+			}
+			if err := makeProject(dir, kind, name); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %s: next, 'go test ./...' in it, and 'mrt-wasm run %s'\n", dir, dir)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&asHTTP, "http", false, "an app that serves HTTP and keeps state (the default)")
+	f.BoolVar(&asSubscriber, "subscriber", false, "an app that handles the messages of a topic")
+	f.StringVar(&dir, "dir", "", "folder to make (default NAME)")
+	cmd.MarkFlagsMutuallyExclusive("http", "subscriber")
+	return cmd
+}
+
+var appName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func checkName(name string) error {
+	if appName.MatchString(name) {
+		return nil
+	}
+	return usagef("%q is not a name for an app; expected 1 to 63 lower-case letters, digits and dashes, "+
+		"first a letter and no dash at the end, for example hello-world", name)
+}
+
+// makeProject writes the files. A folder with anything in it is refused before the first of them.
+func makeProject(dir, kind, name string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("%s cannot be the project's folder: %w", dir, err)
+	case len(entries) > 0:
+		return fmt.Errorf("%s is not empty: it has %s; choose another name, or another folder with --dir",
+			dir, entries[0].Name())
+	}
+	for _, group := range []string{"common", kind} {
+		if err := writeTemplates(dir, group, name); err != nil {
+			return err
+		}
+	}
+	return guestsdk.Walk(func(file string, data []byte) error {
+		return writeFile(filepath.Join(dir, "mrt-sdk", filepath.FromSlash(file)), data)
+	})
+}
+
+func writeTemplates(dir, group, name string) error {
+	set, err := template.ParseFS(templates, path.Join("template", group, "*.tmpl"))
+	if err != nil {
+		return err
+	}
+	for _, t := range set.Templates() {
+		var text bytes.Buffer
+		if err := t.Execute(&text, struct{ Name, GoVersion string }{name, sdkGo}); err != nil {
+			return err
+		}
+		if err := writeFile(filepath.Join(dir, target(t.Name())), text.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// target gives the path of a template's file: names that would mean something in this repository are written in
+// another way here.
+func target(templateName string) string {
+	switch name := strings.TrimSuffix(templateName, ".tmpl"); name {
+	case "gitignore":
+		return ".gitignore"
+	case "mrt-sdk.go.mod":
+		return filepath.Join("mrt-sdk", "go.mod")
+	default:
+		return name
+	}
+}
+
+func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
+}

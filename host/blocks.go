@@ -1,0 +1,257 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mrt-wasm/mrt-wasm/abi"
+	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
+	abiinvoke "github.com/mrt-wasm/mrt-wasm/abi/invoke"
+	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
+	abistate "github.com/mrt-wasm/mrt-wasm/abi/state"
+	"github.com/mrt-wasm/mrt-wasm/host/api"
+	"github.com/mrt-wasm/mrt-wasm/host/block"
+	"github.com/mrt-wasm/mrt-wasm/host/component"
+	"github.com/mrt-wasm/mrt-wasm/host/http"
+	"github.com/mrt-wasm/mrt-wasm/host/invoke"
+	"github.com/mrt-wasm/mrt-wasm/host/log"
+	"github.com/mrt-wasm/mrt-wasm/host/manifest"
+	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
+	"github.com/mrt-wasm/mrt-wasm/host/state"
+	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
+)
+
+// subscriberModule is the interface of apps that have subscriptions.
+const subscriberModule = abipubsub.SubscriberModule
+
+// blocks are the building blocks of a host: all of them, and by name those that the composition talks to.
+type blocks struct {
+	all  []block.Block
+	http *http.Block
+}
+
+// exportFuncs are the functions that apps may export, for checking their signatures.
+func exportFuncs() []abi.Func {
+	return slices.Concat(abihttp.HandlerExports(), abiinvoke.ServiceExports(),
+		abipubsub.SubscriberExports(), abipubsub.BulkSubscriberExports())
+}
+
+// exports are the handler interfaces that some block calls.
+func (h *Host) exports() []string {
+	var out []string
+	for _, f := range exportFuncs() {
+		if !slices.Contains(out, f.Module) {
+			out = append(out, f.Module)
+		}
+	}
+	return out
+}
+
+// openBlocks makes the blocks, the most independent first, and opens their components.
+func (h *Host) openBlocks(ctx context.Context) error {
+	h.blocks.all = append(h.blocks.all, log.New(log.Config{Log: h.log}))
+	front, err := http.New(http.Config{
+		Address: h.opts.HTTPAddr, Apps: h.httpConfig, Chain: h.chain, Telemetry: h.tel, Log: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	h.blocks.http = front
+	h.blocks.all = append(h.blocks.all, front)
+	calls, err := invoke.New(invoke.Config{
+		Apps: h.app, Names: func() []string { return h.names }, Endpoints: h.endpoints(), Outbound: front.Outbound,
+		Namespace: h.opts.Namespace, Chain: h.chain, Telemetry: h.tel, Log: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	h.blocks.all = append(h.blocks.all, calls)
+	store, errState := state.New(ctx, state.Config{
+		Drivers: h.opts.Drivers.State, Decls: h.decls("state", h.importer(abistate.StoreModule)), Apps: h.names,
+		Env: h.env(), Chain: h.chain, Log: h.log, DefaultApp: api.CallerApp,
+	})
+	if errState == nil {
+		h.blocks.all = append(h.blocks.all, store)
+	}
+	topics, errPubSub := pubsub.New(ctx, pubsub.Config{
+		Drivers: h.opts.Drivers.PubSub, Decls: h.decls("pubsub", h.usesTopics()), Apps: h.names,
+		Subscriptions: h.declared(), Env: h.env(), Chain: h.chain, Trace: traces{h.tel}, Log: h.log, DefaultApp: api.CallerApp,
+	})
+	if errPubSub == nil {
+		h.blocks.all = append(h.blocks.all, topics)
+	}
+	return errors.Join(errState, errPubSub)
+}
+
+func (h *Host) app(name string) (block.App, bool) {
+	a, ok := h.apps[name]
+	return a, ok
+}
+
+func (h *Host) httpConfig(name string) http.AppConfig {
+	spec := h.apps[name].spec
+	return http.AppConfig{Routes: routes(spec), Hidden: len(spec.Routes()) == 0, AllowHosts: spec.Spec.Allow.Hosts}
+}
+
+func routes(spec *manifest.App) []string {
+	var out []string
+	for _, r := range spec.Routes() {
+		out = append(out, r.String())
+	}
+	return out
+}
+
+func (h *Host) env() component.Env {
+	return component.Env{DataDir: h.data.path, Namespace: h.opts.Namespace, Log: h.log, Embedded: h.embed}
+}
+
+func (h *Host) importer(iface string) bool {
+	return slices.ContainsFunc(h.names, func(n string) bool { return h.apps[n].imports(iface) })
+}
+
+func (h *Host) usesTopics() bool {
+	return len(h.opts.Manifest.Subscriptions) > 0 || h.importer(abipubsub.PublisherModule)
+}
+
+// embeddedDefault is the component of a kind that a host has when its manifest declares none.
+func embeddedDefault(kind string) component.Decl {
+	names := map[string][2]string{"state": {"statestore", "state.sqlite"}, "pubsub": {"pubsub", "pubsub.jetstream"}}
+	d := names[kind]
+	return component.Decl{Name: d[0], Type: d[1], Where: "embedded default"}
+}
+
+// decls gives the components of a kind; the embedded default if the manifest has none and something uses the block.
+func (h *Host) decls(kind string, used bool) []component.Decl {
+	var out []component.Decl
+	for _, c := range h.opts.Manifest.Components {
+		if c.Block() != kind {
+			continue
+		}
+		out = append(out, component.Decl{
+			Name: c.Name(), Type: c.Spec.Type, Version: c.Spec.Version, Where: c.Pos.String(), Metadata: c.Values(),
+			Scopes: c.Scopes, IgnoreErrors: c.Spec.IgnoreErrors, InitTimeout: c.Spec.InitTimeout,
+		})
+	}
+	if len(out) == 0 && used {
+		out = append(out, embeddedDefault(kind))
+	}
+	return out
+}
+
+// declared gives the manifest's subscriptions in the block's form.
+func (h *Host) declared() []pubsub.SubscriptionDecl {
+	out := make([]pubsub.SubscriptionDecl, 0, len(h.opts.Manifest.Subscriptions))
+	for _, s := range h.opts.Manifest.Subscriptions {
+		d := pubsub.SubscriptionDecl{
+			Name: s.Name(), PubSub: s.Spec.Pubsub, Topic: s.Spec.Topic, Default: s.Spec.Routes.Default,
+			DeadLetterTopic: s.Spec.DeadLetterTopic, Metadata: s.Spec.Metadata, Scopes: s.Scopes, Where: s.Pos.String(),
+		}
+		d.Bulk = pubsub.BulkDecl{
+			Enabled: s.Spec.BulkSubscribe.Enabled, MaxMessages: s.Spec.BulkSubscribe.MaxMessagesCount,
+			MaxAwait: time.Duration(s.Spec.BulkSubscribe.MaxAwaitDurationMs) * time.Millisecond,
+		}
+		for _, r := range s.Spec.Routes.Rules {
+			d.Rules = append(d.Rules, pubsub.RuleDecl{Match: r.Match, Path: r.Path})
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// endpoints gives the manifest's HTTP endpoints in the block's form.
+func (h *Host) endpoints() []invoke.Endpoint {
+	out := make([]invoke.Endpoint, 0, len(h.opts.Manifest.HTTPEndpoints))
+	for _, e := range h.opts.Manifest.HTTPEndpoints {
+		end := invoke.Endpoint{Name: e.Name(), BaseURL: e.Spec.BaseURL, Scopes: e.Scopes}
+		values := e.HeaderValues()
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			end.Headers = append(end.Headers, invoke.Header{Name: name, Value: values[name]})
+		}
+		if tls := e.Spec.ClientTLS; tls != nil {
+			end.TLS = &invoke.ClientTLS{
+				RootCA: text(tls.RootCA), Certificate: text(tls.Certificate), PrivateKey: text(tls.PrivateKey),
+				Renegotiation: tls.Renegotiation,
+			}
+		}
+		out = append(out, end)
+	}
+	return out
+}
+
+func text(v *manifest.TLSValue) string {
+	if v == nil {
+		return ""
+	}
+	return v.Value.Text
+}
+
+// traces carries trace context through events.
+type traces struct{ tel *telemetry.Telemetry }
+
+// Inject gives the trace context of ctx.
+func (traces) Inject(ctx context.Context) (traceparent, tracestate string) {
+	telemetry.Inject(ctx, func(key, value string) {
+		switch key {
+		case "traceparent":
+			traceparent = value
+		case "tracestate":
+			tracestate = value
+		}
+	})
+	return traceparent, tracestate
+}
+
+// Extract gives ctx with a trace context, or with a new trace if there is none.
+func (t traces) Extract(ctx context.Context, traceparent, tracestate string) context.Context {
+	return t.tel.Root(telemetry.Extract(ctx, func(key string) string {
+		switch key {
+		case "traceparent":
+			return traceparent
+		case "tracestate":
+			return tracestate
+		default:
+			return ""
+		}
+	}))
+}
+
+// newTelemetry sets up traces and metrics from the manifest's Configuration.
+func newTelemetry(ctx context.Context, o Options) (*telemetry.Telemetry, error) {
+	cfg := telemetry.Config{Version: o.Version, Log: o.Log}
+	if t := o.Manifest.Configuration().Tracing; t != nil {
+		cfg.Tracing.SamplingRate = t.SamplingRate
+		cfg.Tracing.Stdout = t.Stdout != nil && *t.Stdout
+		if otel := t.Otel; otel != nil {
+			cfg.Tracing.OTLP = telemetry.OTLP{
+				Endpoint: otel.EndpointAddress, Protocol: otel.Protocol, Insecure: otel.IsSecure != nil && !*otel.IsSecure,
+				Headers: otel.HeaderValues(), TimeoutMs: int(otel.Timeout.Milliseconds()),
+			}
+		}
+	}
+	tel, err := telemetry.New(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
+	}
+	return tel, nil
+}
+
+// newAPI makes the server of Dapr's HTTP API.
+func (h *Host) newAPI() (*api.Server, error) {
+	return api.New(api.Config{
+		Address: h.opts.APIAddr, Token: h.opts.APIToken, ID: "mrt-wasm", Version: h.opts.Version,
+		Blocks: h.blocks.all, Apps: h.apiApps, DefaultApp: h.onlyApp, Chain: h.chain, Telemetry: h.tel, Log: h.log,
+		Shutdown: func(bool) { h.once.Do(func() { close(h.shutdown) }) },
+	})
+}
+
+// onlyApp is the app on whose behalf a call of the API is made that names none.
+func (h *Host) onlyApp() string {
+	if len(h.names) == 1 {
+		return h.names[0]
+	}
+	return ""
+}

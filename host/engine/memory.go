@@ -1,0 +1,66 @@
+package engine
+
+import "github.com/tetratelabs/wazero/experimental"
+
+// memory is the linear memory of one instance. The whole limit is reserved at once, outside of the Go heap where the
+// system allows it, so that growth never copies and costs nothing until pages are touched.
+//
+// The runtime calls Free when it closes a module, which it also does inside of a call that exits or runs out of time.
+// So Free does nothing, and the instance calls release when its last call has returned.
+type memory struct {
+	// region is the reservation and buf the guest's part of it.
+	region, buf []byte
+	mapped      bool
+	limit       uint64
+	// refused is the size, in bytes, of a growth that was over the limit; 0 if there was none.
+	refused uint64
+}
+
+var (
+	_ experimental.MemoryAllocator = (*memory)(nil)
+	_ experimental.LinearMemory    = (*memory)(nil)
+)
+
+// Allocate implements experimental.MemoryAllocator.
+func (m *memory) Allocate(capacity, maximum uint64) experimental.LinearMemory {
+	size := min(m.limit, maximum)
+	if region, err := reserve(size); err == nil {
+		m.region, m.mapped = region, true
+	} else {
+		// No reservation: the memory lives on the heap and moves when it grows.
+		m.region = make([]byte, min(capacity, size))
+	}
+	return m
+}
+
+// Reallocate implements experimental.LinearMemory. It gives nil over the limit, so that the guest's growth fails.
+func (m *memory) Reallocate(size uint64) []byte {
+	if size > m.limit {
+		m.refused = size
+		return nil
+	}
+	if size > uint64(len(m.region)) {
+		if m.mapped {
+			m.refused = size
+			return nil
+		}
+		region := make([]byte, min(max(size, size+size/4), m.limit))
+		copy(region, m.buf)
+		m.region = region
+	}
+	m.buf = m.region[:size:size]
+	return m.buf
+}
+
+// Free implements experimental.LinearMemory.
+func (m *memory) Free() {}
+
+// release gives the memory back. No guest code may run after it.
+func (m *memory) release() error {
+	region, mapped := m.region, m.mapped
+	m.region, m.buf, m.mapped = nil, nil, false
+	if mapped {
+		return unreserve(region)
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package pubsub
+
+import (
+	"context"
+
+	"github.com/mrt-wasm/mrt-wasm/abi"
+	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
+)
+
+// session is what one app has of the block.
+type session struct {
+	b   *Block
+	app string
+}
+
+var _ abipubsub.PublisherHost = (*session)(nil)
+
+// Funcs are the host functions.
+func (s *session) Funcs() []abi.Func { return abipubsub.PublisherFuncs(s) }
+
+// Close has nothing to release: components belong to the block.
+func (s *session) Close(context.Context) error { return nil }
+
+// Publish is the host function of this name.
+func (s *session) Publish(ctx context.Context, pubsub, topic, contentType string, data []byte, metadata abipubsub.Metadata) *abipubsub.Error {
+	return wireError(s.b.Publish(ctx, s.app, Request{
+		PubSub: pubsub, Topic: topic, ContentType: contentType, Data: data, Metadata: unpair(metadata),
+	}))
+}
+
+// BulkPublish is the host function of this name.
+func (s *session) BulkPublish(ctx context.Context, pubsub, topic string, entries []abipubsub.Entry, metadata abipubsub.Metadata) ([]abipubsub.FailedEntry, *abipubsub.Error) {
+	list := make([]Entry, len(entries))
+	for i, e := range entries {
+		list[i] = Entry{ID: e.EntryID, ContentType: e.ContentType, Data: e.Data, Metadata: unpair(e.Metadata)}
+	}
+	errs, err := s.b.BulkPublish(ctx, s.app, pubsub, topic, list, unpair(metadata))
+	if err != nil {
+		return nil, wireError(err)
+	}
+	var failed []abipubsub.FailedEntry
+	for i, err := range errs {
+		if err != nil {
+			failed = append(failed, abipubsub.FailedEntry{EntryID: list[i].ID, Reason: *wireError(err)})
+		}
+	}
+	return failed, nil
+}

@@ -1,0 +1,274 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/mrt-wasm/mrt-wasm/host/chain"
+	"github.com/mrt-wasm/mrt-wasm/host/component"
+)
+
+// bound is a store as one app sees it: keys without prefix, values in clear, every call through the chain. Points and
+// function values are made once, so a call allocates nothing but the key.
+type bound struct {
+	name   string
+	store  Store
+	prefix string
+	crypt  *crypt
+	expire bool
+
+	points struct{ get, set, del, bulkGet, bulkSet, bulkDelete, transact, list, query *chain.Point }
+
+	getFn    func(context.Context, GetRequest) (*Entry, error)
+	setFn    func(context.Context, *SetRequest) (struct{}, error)
+	delFn    func(context.Context, *DeleteRequest) (struct{}, error)
+	bulkFn   func(context.Context, []GetRequest) ([]*Entry, error)
+	transFn  func(context.Context, transaction) (struct{}, error)
+	listFn   func(context.Context, ListRequest) (KeyPage, error)
+	queryFn  func(context.Context, Query) (QueryPage, error)
+	writesFn func(context.Context, *writes) (struct{}, error)
+}
+
+// transaction is the argument of Transact as one value.
+type transaction struct {
+	ops      []Operation
+	metadata map[string]string
+}
+
+func newBound(o *component.Opened[Store], metadata component.Metadata, app, namespace string, ch *chain.Chain) (*bound, error) {
+	s := &bound{name: o.Decl.Name, store: o.Driver}
+	var err error
+	if s.prefix, err = keyPrefix(metadata, o.Decl.Name, app, namespace); err != nil {
+		return nil, err
+	}
+	if s.crypt, err = newCrypt(metadata); err != nil {
+		return nil, err
+	}
+	_, s.expire = s.store.(Expirer)
+	point := func(name string) *chain.Point {
+		return ch.Point(chain.Op{Direction: chain.Outbound, Block: "state", Name: name, Target: o.Decl.Name, Type: o.Type, App: app})
+	}
+	s.points.get, s.points.set, s.points.del = point("get"), point("set"), point("delete")
+	s.points.bulkGet, s.points.bulkSet, s.points.bulkDelete = point("bulk-get"), point("bulk-set"), point("bulk-delete")
+	s.points.transact, s.points.list, s.points.query = point("transact"), point("list-keys"), point("query")
+
+	s.getFn = s.store.Get
+	s.setFn = func(ctx context.Context, r *SetRequest) (struct{}, error) { return struct{}{}, s.store.Set(ctx, *r) }
+	s.delFn = func(ctx context.Context, r *DeleteRequest) (struct{}, error) {
+		return struct{}{}, s.store.Delete(ctx, *r)
+	}
+	s.writesFn = func(ctx context.Context, w *writes) (struct{}, error) { return struct{}{}, w.run(ctx) }
+	if bulk, ok := s.store.(BulkGetter); ok {
+		s.bulkFn = bulk.BulkGet
+	}
+	if t, ok := s.store.(Transactor); ok {
+		s.transFn = func(ctx context.Context, r transaction) (struct{}, error) {
+			return struct{}{}, t.Transact(ctx, r.ops, r.metadata)
+		}
+	}
+	if l, ok := s.store.(Lister); ok {
+		s.listFn = l.ListKeys
+	}
+	if q, ok := s.store.(Querier); ok {
+		s.queryFn = q.Query
+	}
+	return s, nil
+}
+
+// get reads one key; nil if there is none.
+func (s *bound) get(ctx context.Context, req GetRequest) (*Entry, error) {
+	if err := checkKey(req.Key); err != nil {
+		return nil, err
+	}
+	req.Key = s.prefix + req.Key
+	e, err := chain.Do(ctx, s.points.get, s.getFn, req)
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	return s.open(e)
+}
+
+// open decrypts an entry; one that is not encrypted is given as it is.
+func (s *bound) open(e *Entry) (*Entry, error) {
+	if e == nil || s.crypt == nil {
+		return e, nil
+	}
+	value, err := s.crypt.decrypt(e.Value)
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	clear := *e // entries may be shared
+	clear.Value = value
+	return &clear, nil
+}
+
+// set writes one key. It changes req.
+func (s *bound) set(ctx context.Context, req *SetRequest) error {
+	if err := s.prepareSet(req); err != nil {
+		return err
+	}
+	_, err := chain.Do(ctx, s.points.set, s.setFn, req)
+	return s.wrap(err)
+}
+
+// prepareSet makes an app's write into one for the driver.
+func (s *bound) prepareSet(req *SetRequest) error {
+	if err := checkKey(req.Key); err != nil {
+		return err
+	}
+	if req.Concurrency > LastWrite || req.Consistency > Strong {
+		return fmt.Errorf("%w: key %q: concurrency or consistency has no such value", ErrInvalid, req.Key)
+	}
+	if req.TTL == nil && len(req.Metadata) > 0 {
+		ttl, err := ttlOf(req.Metadata)
+		if err != nil {
+			return err
+		}
+		req.TTL = ttl
+	}
+	if req.TTL != nil && *req.TTL > 0 && !s.expire {
+		return fmt.Errorf("%w: state store %s has no time to live", ErrNotSupported, s.name)
+	}
+	req.Key = s.prefix + req.Key
+	if s.crypt != nil {
+		req.Value = s.crypt.encrypt(req.Value)
+	}
+	return nil
+}
+
+// delete deletes one key. It changes req.
+func (s *bound) delete(ctx context.Context, req *DeleteRequest) error {
+	if err := s.prepareDelete(req); err != nil {
+		return err
+	}
+	_, err := chain.Do(ctx, s.points.del, s.delFn, req)
+	return s.wrap(err)
+}
+
+func (s *bound) prepareDelete(req *DeleteRequest) error {
+	if err := checkKey(req.Key); err != nil {
+		return err
+	}
+	req.Key = s.prefix + req.Key
+	return nil
+}
+
+// transact does all operations or none. The transaction's metadata is put over that of each operation, as in Dapr. It
+// changes the requests in ops.
+func (s *bound) transact(ctx context.Context, ops []Operation, metadata map[string]string) error {
+	if s.transFn == nil {
+		return fmt.Errorf("%w: state store %s has no transactions", ErrNotSupported, s.name)
+	}
+	if l, ok := s.store.(TransactionLimiter); ok && l.MaxOperations() > 0 && len(ops) > l.MaxOperations() {
+		return &TooManyOperationsError{Count: len(ops), Max: l.MaxOperations()}
+	}
+	for i, op := range ops {
+		var err error
+		switch {
+		case op.Upsert != nil:
+			op.Upsert.Metadata = over(op.Upsert.Metadata, metadata)
+			err = s.prepareSet(op.Upsert)
+		case op.Delete != nil:
+			op.Delete.Metadata = over(op.Delete.Metadata, metadata)
+			err = s.prepareDelete(op.Delete)
+		default:
+			err = fmt.Errorf("%w: neither upsert nor delete", ErrInvalid)
+		}
+		if err != nil {
+			return fmt.Errorf("operation %d: %w", i, err)
+		}
+	}
+	_, err := chain.Do(ctx, s.points.transact, s.transFn, transaction{ops, metadata})
+	return s.wrap(err)
+}
+
+// over gives base with the fields of top, which win.
+func over(base, top map[string]string) map[string]string {
+	if len(top) == 0 {
+		return base
+	}
+	out := make(map[string]string, len(base)+len(top))
+	maps.Copy(out, base)
+	maps.Copy(out, top)
+	return out
+}
+
+// The limits of a page of keys.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// list gives a page of the app's keys. Keys that the app could not name, such as those of actors, are left out; so a
+// page may be shorter than the limit though there is a next one, but it is not empty.
+func (s *bound) list(ctx context.Context, prefix string, limit int, token string) (KeyPage, error) {
+	if s.listFn == nil {
+		return KeyPage{}, fmt.Errorf("%w: state store %s cannot list keys", ErrNotSupported, s.name)
+	}
+	if err := checkSeparator(prefix); err != nil {
+		return KeyPage{}, err
+	}
+	if limit == 0 {
+		limit = defaultLimit
+	}
+	if limit < 0 || limit > maxLimit {
+		return KeyPage{}, fmt.Errorf("%w: limit: want 1 to %d, or 0 for %d, found %d", ErrInvalid, maxLimit, defaultLimit, limit)
+	}
+	req := ListRequest{Prefix: s.prefix + prefix, Limit: limit, Token: token}
+	for {
+		page, err := chain.Do(ctx, s.points.list, s.listFn, req)
+		if err != nil {
+			return KeyPage{}, s.wrap(err)
+		}
+		out := KeyPage{Next: page.Next}
+		for _, key := range page.Keys {
+			if own := key[len(s.prefix):]; !strings.Contains(own, Separator) {
+				out.Keys = append(out.Keys, own)
+			}
+		}
+		if len(out.Keys) > 0 || out.Next == "" {
+			return out, nil
+		}
+		req.Token = page.Next
+	}
+}
+
+// query runs a query in Dapr's JSON form over the app's entries.
+func (s *bound) query(ctx context.Context, text string, metadata map[string]string) (QueryPage, error) {
+	if s.queryFn == nil {
+		return QueryPage{}, fmt.Errorf("%w: state store %s does not support querying", ErrNotSupported, s.name)
+	}
+	if s.crypt != nil {
+		return QueryPage{}, fmt.Errorf("%w: state store %s: cannot query encrypted store", ErrNotSupported, s.name)
+	}
+	q, err := ParseQuery(text)
+	if err != nil {
+		return QueryPage{}, err
+	}
+	q.Prefix, q.Metadata = s.prefix, metadata
+	page, err := chain.Do(ctx, s.points.query, s.queryFn, q)
+	if err != nil {
+		return QueryPage{}, s.wrap(err)
+	}
+	for i := range page.Items {
+		page.Items[i].Key = page.Items[i].Key[len(s.prefix):]
+	}
+	return page, nil
+}
+
+// wrap names the store; nil stays nil.
+func (s *bound) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("state store %s: %w", s.name, err)
+}
+
+// permanent tells that trying the same again cannot succeed.
+func permanent(err error) bool {
+	var p interface{ Permanent() bool }
+	return errors.As(err, &p) && p.Permanent()
+}

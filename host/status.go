@@ -1,0 +1,112 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/mrt-wasm/mrt-wasm/abi"
+	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
+	"github.com/mrt-wasm/mrt-wasm/host/api"
+	"github.com/mrt-wasm/mrt-wasm/host/http"
+	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
+)
+
+// Addrs gives the base URLs of the front door and of the API; empty before Start.
+func (h *Host) Addrs() (front, apiURL string) {
+	return first(h.blocks.http.Front().URLs()), first(h.api.URLs())
+}
+
+func first(urls []string) string {
+	if len(urls) == 0 {
+		return ""
+	}
+	return urls[0]
+}
+
+// Apps tells of every app, in the manifest's order.
+func (h *Host) Apps() []AppStatus {
+	out := make([]AppStatus, 0, len(h.names))
+	for _, name := range h.names {
+		a := h.apps[name]
+		s := AppStatus{Name: name, Subscriptions: h.subscriptions(name)}
+		if gen := a.current.Load(); gen != nil {
+			s.Handles = gen.module.Interfaces()
+		}
+		if a.Handles(abihttp.HandlerModule) {
+			s.Routes = routes(a.spec)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (h *Host) subscriptions(app string) []string {
+	var out []string
+	for _, s := range h.opts.Manifest.Subscriptions {
+		if len(s.Scopes) > 0 && !slices.Contains(s.Scopes, app) {
+			continue
+		}
+		if a := h.apps[app]; a.Handles(subscriberModule) {
+			out = append(out, s.Spec.Pubsub+"/"+s.Spec.Topic)
+		}
+	}
+	return out
+}
+
+// remount gives the front door the apps that serve HTTP now.
+func (h *Host) remount(ctx context.Context) error {
+	var mounts []http.Mount
+	for _, name := range h.names {
+		if a := h.apps[name]; a.Handles(abihttp.HandlerModule) && len(a.spec.Routes()) > 0 {
+			mounts = append(mounts, http.Mount{App: a, Routes: routes(a.spec)})
+		}
+	}
+	return h.blocks.http.Front().Mount(ctx, mounts)
+}
+
+// apiApps is what the API server wants to know of the apps.
+func (h *Host) apiApps() []api.App {
+	h.mu.Lock()
+	ready := h.ready
+	h.mu.Unlock()
+	out := make([]api.App, 0, len(h.names))
+	for _, s := range h.Apps() {
+		a := api.App{Name: s.Name, Handlers: s.Handles, Routes: s.Routes}
+		if !ready {
+			a.Err = errors.New("the host is not started, or is stopping")
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// collect gives the pools' figures to /metrics.
+func (h *Host) collect(emit func(telemetry.Sample)) {
+	for _, name := range h.names {
+		gen := h.apps[name].current.Load()
+		if gen == nil || gen.pool == nil {
+			continue
+		}
+		s := gen.pool.Stats()
+		label := [][2]string{{"app_id", name}}
+		gauge := func(name, help string, v float64) {
+			emit(telemetry.Sample{Name: name, Help: help, Labels: label, Value: v})
+		}
+		count := func(name, help string, v uint64) {
+			emit(telemetry.Sample{Name: name, Help: help, Counter: true, Labels: label, Value: float64(v)})
+		}
+		gauge("instances_live", "Instances that exist or are being made.", float64(s.Live))
+		gauge("instances_idle", "Instances that wait for a call.", float64(s.Idle))
+		gauge("queue_length", "Calls that wait for an instance.", float64(s.Queued))
+		count("calls_total", "Calls into the app.", s.Calls)
+		count("overloads_total", "Calls that were refused because the queue was full.", s.Overloads)
+		count("instances_started_total", "Instances made since the app was loaded.", s.Started)
+		for kind := abi.TrapABI; kind <= abi.TrapHost; kind++ {
+			emit(telemetry.Sample{
+				Name: "traps_total", Help: "Calls that ended in a trap.", Counter: true,
+				Labels: [][2]string{{"app_id", name}, {"kind", kind.String()}}, Value: float64(s.Traps[kind]),
+			})
+		}
+	}
+}
