@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -80,15 +81,23 @@ func (h *Host) load(ctx context.Context, a *app) (*generation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app %s: %w", a.name, err)
 	}
-	module, err := h.engine.Compile(ctx, a.name, wasm)
+	module, err := h.engine.Compile(ctx, codeName(a.spec), wasm)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: app %s: %w", a.spec.Spec.Source.Pos, a.name, err)
 	}
 	gen := &generation{module: module}
 	if err := h.checkHandlers(a, module); err != nil {
 		return nil, errors.Join(err, module.Close(ctx))
 	}
 	return gen, nil
+}
+
+// codeName is what errors call the app's code: the wasm file, or the app itself when it is built.
+func codeName(spec *manifest.App) string {
+	if spec.Spec.Source.Wasm != "" {
+		return filepath.Base(spec.Spec.Source.Wasm)
+	}
+	return spec.Name()
 }
 
 // checkHandlers wants the app to export at least one interface that something can call.
@@ -108,15 +117,15 @@ func (h *Host) checkHandlers(a *app, module *engine.Module) error {
 		a.spec.NamePos(), a.name, known, found)
 }
 
-// link makes the pool of a generation.
-func (h *Host) link(ctx context.Context, a *app, gen *generation, warm int) error {
+// link makes the pool of a generation, with one instance in it: a guest that cannot start is an error here.
+func (h *Host) link(ctx context.Context, a *app, gen *generation) error {
 	var funcs []abi.Func
 	for _, s := range a.sessions {
 		funcs = append(funcs, s.Funcs()...)
 	}
 	l := a.spec.Spec.Limits
 	pool, err := gen.module.Pool(ctx, engine.PoolConfig{
-		App: a.name, Funcs: funcs, Exports: exportFuncs(), Env: a.spec.Env(), Log: h.log, Warm: warm,
+		App: a.name, Funcs: funcs, Exports: exportFuncs(), Env: a.spec.Env(), Log: h.log, Warm: 1,
 		Limits: engine.Limits{Memory: uint64(l.Memory), Timeout: l.Timeout, MaxInstances: l.MaxInstances, Queue: queue(l.Queue)},
 	})
 	if err != nil {
@@ -147,7 +156,7 @@ func (h *Host) Reload(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.link(ctx, a, next, 1); err != nil {
+	if err := h.link(ctx, a, next); err != nil {
 		return errors.Join(err, next.module.Close(ctx))
 	}
 	old := a.current.Swap(next)

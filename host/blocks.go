@@ -72,14 +72,14 @@ func (h *Host) openBlocks(ctx context.Context) error {
 	h.blocks.all = append(h.blocks.all, calls)
 	store, errState := state.New(ctx, state.Config{
 		Drivers: h.opts.Drivers.State, Decls: h.decls("state", h.importer(abistate.StoreModule)), Apps: h.names,
-		Env: h.env(), Chain: h.chain, Log: h.log, DefaultApp: api.CallerApp,
+		Env: h.env(), Chain: h.chain, Log: h.log, CallerApp: api.CallerApp,
 	})
 	if errState == nil {
 		h.blocks.all = append(h.blocks.all, store)
 	}
 	topics, errPubSub := pubsub.New(ctx, pubsub.Config{
 		Drivers: h.opts.Drivers.PubSub, Decls: h.decls("pubsub", h.usesTopics()), Apps: h.names,
-		Subscriptions: h.declared(), Env: h.env(), Chain: h.chain, Trace: traces{h.tel}, Log: h.log, DefaultApp: api.CallerApp,
+		Subscriptions: h.declared(), Env: h.env(), Chain: h.chain, Trace: traces{h.tel}, Log: h.log, CallerApp: api.CallerApp,
 	})
 	if errPubSub == nil {
 		h.blocks.all = append(h.blocks.all, topics)

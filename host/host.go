@@ -144,7 +144,7 @@ func (h *Host) linkAll(ctx context.Context) error {
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, h.link(ctx, a, a.current.Load(), 0))
+		errs = append(errs, h.link(ctx, a, a.current.Load()))
 	}
 	return errors.Join(errs...)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host"
 	"github.com/mrt-wasm/mrt-wasm/host/engine/enginetest"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
+	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
 )
 
 // memoryComponents keeps tests that are not about drivers off the disk.
@@ -66,10 +67,14 @@ func newHost(t *testing.T, text string, wasm guests, log io.Writer) (*host.Host,
 	if err != nil {
 		t.Fatal(err)
 	}
+	logger, err := telemetry.NewLogger(log, slog.LevelDebug, "json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return host.New(t.Context(), host.Options{
 		Manifest: m, DataDir: filepath.Join(dir, "data"), CacheDir: enginetest.CacheDir(t),
 		HTTPAddr: "127.0.0.1:0", APIAddr: "127.0.0.1:0", Drivers: drivers, Loader: wasm,
-		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: logger,
 	})
 }
 
@@ -142,7 +147,7 @@ func TestGuestsThatBreak(t *testing.T) {
 		logged string
 	}{
 		{"panic", 500, "on purpose"},
-		{"exit", 500, "exit code 3"},
+		{"exit", 500, "exited with code 3"},
 		{"loop", 504, "timeout"},
 		{"alloc", 500, "spec.limits.memory"},
 		{"status", 500, "status"},
@@ -206,7 +211,7 @@ func TestWhatIsNotThere(t *testing.T) {
 		{"missing", "not found"},
 		{"pubsub", `pubsub component "nowhere" is not found for app talker: it sees pubsub`},
 		{"topic", "invalid topic"},
-		{"host", "spec.allow.hosts"},
+		{"host", "allow: {hosts"},
 		{"state", "v, stale etag: state: set \"k\" in statestore: etag mismatch"},
 		{"log", "<nil>"},
 		{"again", "32"},
@@ -263,7 +268,7 @@ func TestNewRefuses(t *testing.T) {
 		wasm           []byte
 		want           string
 	}{
-		{"not wasm", app("a", "") + memoryComponents, []byte("#!/bin/sh\n"), "wasm"},
+		{"not wasm", app("a", "") + memoryComponents, []byte("#!/bin/sh\n"), "manifest.yaml:5:16: app a: guest.wasm: want a WebAssembly module"},
 		{"empty", app("a", "") + memoryComponents, nil, "a"},
 		{"no handler", app("a", "") + memoryComponents, enginetest.Build(t, "testdata/mute"), "exports no handler"},
 		{"no driver", app("a", "") + strings.Replace(memoryComponents, "state.in-memory", "state.nope", 1), faulty, "this binary has no driver state.nope"},

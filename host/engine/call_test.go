@@ -272,3 +272,29 @@ func TestForeignContext(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The way from the guest to a host function and back allocates nothing.
+func TestCallsAllocateNothing(t *testing.T) {
+	wasm := genModule{funcs: []genFunc{
+		{module: hostIface, name: "add", params: []byte{i32, i32}, results: []byte{i32}},
+		{name: "f", params: []byte{i32}, results: []byte{i32}, body: []byte{0x20, 0, 0x41, 1, 0x10, 0}},
+	}}.bytes()
+	// The checks for the deadline make a goroutine for each call.
+	e := enginetest.New(t, func(c *engine.Config) { c.Uninterruptible = true })
+	p := enginetest.Pool(t, e, wasm, engine.PoolConfig{Funcs: newHost().funcs()})
+	err := p.Do(t.Context(), func(ctx context.Context, g abi.Guest) error {
+		stack := make([]uint64, 1)
+		allocs := testing.AllocsPerRun(1000, func() {
+			if err := g.Call(ctx, "f", stack); err != nil {
+				t.Error(err)
+			}
+		})
+		if allocs != 0 || stack[0] != 1001 {
+			t.Errorf("want no allocation and 1001, got %v and %d", allocs, stack[0])
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -33,8 +33,8 @@ type Config struct {
 	Trace Trace
 	// Log may be nil.
 	Log *slog.Logger
-	// DefaultApp says on whose behalf a call of the HTTP API is made; "" is no app. Nil means always "".
-	DefaultApp func(r *http.Request) string
+	// CallerApp says on whose behalf a call of the HTTP API is made; "" is no app. Nil means always "".
+	CallerApp func(r *http.Request) string
 }
 
 // Trace carries W3C trace context.

@@ -35,10 +35,10 @@ func (b *Block) Routes(handle func(pattern string, h http.HandlerFunc)) {
 }
 
 func (b *Block) caller(r *http.Request) string {
-	if b.cfg.DefaultApp == nil {
+	if b.cfg.CallerApp == nil {
 		return ""
 	}
-	return b.cfg.DefaultApp(r)
+	return b.cfg.CallerApp(r)
 }
 
 func (b *Block) servePublish(w http.ResponseWriter, r *http.Request) {

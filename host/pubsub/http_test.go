@@ -21,7 +21,7 @@ func server(f *fixture) http.Handler {
 func TestHTTP(t *testing.T) {
 	app := newApp("shop", nil)
 	cfg := config(component.Metadata{"publishingScopes": "shop=orders/new,t"}, pubsub.SubscriptionDecl{Topic: "orders/new"})
-	cfg.DefaultApp = func(r *http.Request) string { return r.Header.Get("app") }
+	cfg.CallerApp = func(r *http.Request) string { return r.Header.Get("app") }
 	f := start(t, cfg, app)
 	h := server(f)
 	for _, test := range []struct {

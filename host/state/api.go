@@ -20,8 +20,7 @@ import (
 // JSON answer (bulk and query) and is no JSON itself, because an app wrote other bytes, it becomes a JSON string:
 // the text if it is UTF-8, else base64.
 //
-// A call is on behalf of the app in the header mrt-app-id, else in the query parameter appId, else of
-// Config.DefaultApp; it sees that app's keys and the components of its scope. On behalf of no app it sees all
+// A call is on behalf of the app that Config.CallerApp says; it sees that app's keys and the components of its scope. On behalf of no app it sees all
 // components that are not opened for single apps, and keys without the prefix of an app.
 func (b *Block) Routes(handle func(pattern string, h http.HandlerFunc)) {
 	route := func(f func(*call) error) http.HandlerFunc {
@@ -70,16 +69,10 @@ func (b *Block) call(w http.ResponseWriter, r *http.Request) (*call, error) {
 }
 
 func (b *Block) callerApp(r *http.Request) string {
-	if app := r.Header.Get("mrt-app-id"); app != "" {
-		return app
-	}
-	if app := r.URL.Query().Get("appId"); app != "" {
-		return app
-	}
-	if b.cfg.DefaultApp == nil {
+	if b.cfg.CallerApp == nil {
 		return ""
 	}
-	return b.cfg.DefaultApp(r)
+	return b.cfg.CallerApp(r)
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }

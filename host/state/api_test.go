@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,7 +19,9 @@ import (
 func newAPI(t *testing.T, decls ...component.Decl) (string, opener) {
 	t.Helper()
 	b, stores := newBlock(t, state.Config{
-		Decls: decls, Apps: []string{"orders"}, DefaultApp: func(*http.Request) string { return "orders" },
+		Decls: decls, Apps: []string{"orders"}, CallerApp: func(r *http.Request) string {
+			return cmp.Or(r.Header.Get("dapr-app-id"), "orders")
+		},
 	})
 	mux := http.NewServeMux()
 	b.Routes(func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) })
@@ -260,16 +263,15 @@ func TestAPIActsForAnApp(t *testing.T) {
 	base, stores := newAPI(t, decl("s", nil), decl("scoped", nil, "billing"))
 	for _, s := range []step{
 		{name: "default", call: "POST /v1.0/state/s", body: `[{"key":"k","value":"default"}]`, status: 204},
-		{name: "header", call: "POST /v1.0/state/s", header: "mrt-app-id: billing", body: `[{"key":"k","value":"header"}]`, status: 204},
-		{name: "query", call: "POST /v1.0/state/s?appId=shop", body: `[{"key":"k","value":"query"}]`, status: 204},
+		{name: "header", call: "POST /v1.0/state/s", header: "dapr-app-id: billing", body: `[{"key":"k","value":"header"}]`, status: 204},
 		{name: "default", call: "GET /v1.0/state/s/k", status: 200, want: `"default"`},
-		{name: "header", call: "GET /v1.0/state/s/k?appId=shop", header: "mrt-app-id: billing", status: 200, want: `"header"`},
+		{name: "header", call: "GET /v1.0/state/s/k", header: "dapr-app-id: billing", status: 200, want: `"header"`},
 		{name: "out of scope", call: "GET /v1.0/state/scoped/k", status: 400, want: "ERR_STATE_STORE_NOT_FOUND state store scoped is not found"},
-		{name: "in scope", call: "GET /v1.0/state/scoped/k?appId=billing", status: 204},
+		{name: "in scope", call: "GET /v1.0/state/scoped/k", header: "dapr-app-id: billing", status: 204},
 	} {
 		s.run(t, base)
 	}
-	for key, want := range map[string]string{"orders||k": `"default"`, "billing||k": `"header"`, "shop||k": `"query"`} {
+	for key, want := range map[string]string{"orders||k": `"default"`, "billing||k": `"header"`} {
 		if e, err := stores["s"].Get(t.Context(), state.GetRequest{Key: key}); err != nil || e == nil || string(e.Value) != want {
 			t.Errorf("key %s on the store: got %+v, error %v, want %s", key, e, err, want)
 		}

@@ -29,9 +29,8 @@ type Config struct {
 	Chain *chain.Chain
 	// Log may be nil.
 	Log *slog.Logger
-	// DefaultApp says on whose behalf a call of the HTTP API is that has neither the header mrt-app-id nor the query
-	// parameter appId; "" is no app. Nil means always "".
-	DefaultApp func(r *http.Request) string
+	// CallerApp says on whose behalf a call of the HTTP API is made; "" is no app. Nil means always "".
+	CallerApp func(r *http.Request) string
 }
 
 // fallback is the store that an app means by an empty name when it sees several.
