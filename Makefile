@@ -28,6 +28,7 @@ test-setup: build ## fetch the servers that tests need; fails if it cannot
 lint: ## gofmt, go vet, golangci-lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt: run make fmt'; exit 1; }
 	$(GO) vet $(PKGS)
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./guest-sdk/...
 	$(LINT) run $(PKGS)
 
 fmt:

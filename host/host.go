@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -177,7 +178,7 @@ func (h *Host) Start(ctx context.Context) error {
 	}
 	for _, t := range triggers {
 		if err := t.Start(ctx); err != nil {
-			return fmt.Errorf("%s: %w", t.Name(), err)
+			return named(t, err)
 		}
 		h.mu.Lock()
 		h.started = append(h.started, t)
@@ -187,6 +188,14 @@ func (h *Host) Start(ctx context.Context) error {
 	h.ready = true
 	h.mu.Unlock()
 	return nil
+}
+
+// named says which trigger failed, if the error does not.
+func named(t trigger.Trigger, err error) error {
+	if strings.HasPrefix(err.Error(), t.Name()) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", t.Name(), err)
 }
 
 // Done is closed when the API was asked to end the host (POST /v1.0/shutdown); the caller then calls Stop.
@@ -210,7 +219,7 @@ func (h *Host) close(ctx context.Context) error {
 	for i, t := range triggers {
 		wg.Go(func() {
 			if err := t.Stop(ctx); err != nil {
-				errs[i] = fmt.Errorf("%s: %w", t.Name(), err)
+				errs[i] = named(t, err)
 			}
 		})
 	}

@@ -208,8 +208,8 @@ func (g *guestWriter) exportSide(types *emitter, i *iface, funcs []*function) {
 		name = g.unit.ifaceNames[i] + name
 	}
 	name = g.unit.unique(name)
-	types.p("// %s are the functions that the host calls. An app sets all of them before main returns, for example in", name)
-	types.p("// an init function: this package exports them to the host as soon as it is imported.")
+	types.p("// %s are the functions that the host calls: importing this package exports them. An app sets all of them in an", name)
+	types.p("// init function, since main does not run in a module that only exports.")
 	types.p("var %s struct {", name)
 	for _, f := range funcs {
 		types.doc(f.docs, "")

@@ -22,14 +22,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args[0])
-			}
-			cmd.SetOut(cmd.ErrOrStderr())
-			_ = cmd.Help()
-			return usagef("a command is missing")
-		},
+		RunE:          group,
 	}
 	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(

@@ -39,11 +39,14 @@ func TestDecode(t *testing.T) {
 		{"defaults", Metadata{"redishost": "a:1"}, `{a:1 false 100 3s nil 0 nil}`},
 		{"all", Metadata{"HOST": "b:2", "enableTLS": "Yes", "queueDepth": " 7 ", "timeout": "250", "ttlInSeconds": "9", "idle": "1m"}, `{b:2 true 7 250ms 9 0 1m0s}`},
 		{"missing", Metadata{}, `error: metadata field redisHost is missing: host:port`},
-		{"wrong", Metadata{"redisHost": "a", "enableTLS": "maybe", "queueDepth": "x", "timeout": "soon", "pin": "hunter2"},
+		{
+			"wrong",
+			Metadata{"redisHost": "a", "enableTLS": "maybe", "queueDepth": "x", "timeout": "soon", "pin": "hunter2"},
 			"error: metadata field enableTLS: want true or false, found \"maybe\"\n" +
 				"metadata field queueDepth: want an integer, found \"x\"\n" +
 				"metadata field timeout: want a duration such as 5s or 200ms, found \"soon\"\n" +
-				"metadata field pin: want an integer"},
+				"metadata field pin: want an integer",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

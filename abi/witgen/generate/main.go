@@ -23,9 +23,9 @@ func main() {
 }
 
 func run(ctx context.Context, root string) error {
-	trees, err := witgen.Repository(ctx, filepath.Join(root, "wit"))
+	files, err := witgen.Repository(ctx, filepath.Join(root, "wit"))
 	if err != nil {
 		return err
 	}
-	return witgen.Write(root, trees)
+	return witgen.WriteRepository(root, files)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
 
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
@@ -22,7 +21,6 @@ const (
 	maxPause = 30 * time.Second
 	// defaultPending is the server's default of maxAckPending.
 	defaultPending = 1000
-	pullExpiry     = 30 * time.Second
 	// heartbeat is the default: a subscription that misses two is made again.
 	heartbeat = 5 * time.Second
 )
@@ -44,13 +42,13 @@ type consumer struct {
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
-	iter    jetstream.MessagesContext
-	held    map[jetstream.Msg]bool
+	pull    *pull // the current one
+	held    map[*nats.Msg]bool
 	stopped bool
 }
 
 func (b *broker) Subscribe(ctx context.Context, sub pubsub.Subscription, h pubsub.Handler) (pubsub.Consumer, error) {
-	c := &consumer{b: b, sub: sub, handle: h, acks: b.s.Ack != "none", stop: make(chan struct{}), held: map[jetstream.Msg]bool{}, batch: 1}
+	c := &consumer{b: b, sub: sub, handle: h, acks: b.s.Ack != "none", stop: make(chan struct{}), held: map[*nats.Msg]bool{}, batch: 1}
 	inFlight := 1
 	if b.s.Concurrent == "parallel" {
 		// The server gives no more than this, so a batch never waits for a handler.
@@ -70,22 +68,22 @@ func (b *broker) Subscribe(ctx context.Context, sub pubsub.Subscription, h pubsu
 	if bits := b.s.RateLimit; bits > 0 {
 		c.limit = rate.NewLimiter(rate.Limit(float64(bits)/8), int(max(bits/8, 1)))
 	}
-	iter, err := c.open(ctx)
+	p, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c.iter = iter
+	c.pull = p
 	b.mu.Lock()
 	b.running[c] = true
 	b.mu.Unlock()
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	c.wg.Go(func() { c.read(c.ctx, iter) })
+	c.wg.Go(func() { c.read(c.ctx, p) })
 	go c.keep()
 	return c, nil
 }
 
 // open makes the durable consumer at the server, if it does not exist, and pulls from it.
-func (c *consumer) open(ctx context.Context) (jetstream.MessagesContext, error) {
+func (c *consumer) open(ctx context.Context) (*pull, error) {
 	b := c.b
 	to, err := b.targets.of(ctx, c.sub.Topic, true)
 	if err != nil {
@@ -98,43 +96,41 @@ func (c *consumer) open(ctx context.Context) (jetstream.MessagesContext, error) 
 		group = b.s.Queue
 	}
 	name := durable(group, c.sub.Topic)
-	cons, err := b.js.CreateOrUpdateConsumer(ctx, to.stream, b.s.consumer(name, to.subject))
+	_, err = b.js.CreateOrUpdateConsumer(ctx, to.stream, b.s.consumer(name, to.subject))
 	if err != nil {
 		// Some settings cannot be changed once the consumer exists; it goes on as it is.
-		existing, getErr := b.js.Consumer(ctx, to.stream, name)
-		if getErr != nil {
+		if _, getErr := b.js.Consumer(ctx, to.stream, name); getErr != nil {
 			b.targets.forget(c.sub.Topic)
 			return nil, fmt.Errorf("consumer %s of stream %s: %w", name, to.stream, unavailable(err))
 		}
 		b.log.Warn("the consumer exists with settings that cannot be changed to the component's; it keeps its own",
 			"stream", to.stream, "consumer", name, "error", err)
-		cons = existing
 	}
 	beat := heartbeat
 	if b.s.Heartbeat > 0 {
 		beat = b.s.Heartbeat
 	}
-	return cons.Messages(jetstream.PullMaxMessages(c.batch), jetstream.PullHeartbeat(beat), jetstream.PullExpiry(max(pullExpiry, 2*beat)))
+	return newPull(b.nc, b.s.apiPrefix(), to.stream, name, c.batch, beat)
 }
 
 // read gives messages to handlers until Stop.
-func (c *consumer) read(ctx context.Context, iter jetstream.MessagesContext) {
-	for iter != nil {
+func (c *consumer) read(ctx context.Context, p *pull) {
+	for p != nil {
 		select {
 		case c.slots <- struct{}{}:
 		case <-c.stop:
-			c.giveBack(iter)
+			c.giveBack(p)
 			return
 		}
-		msg, err := iter.Next()
+		msg, err := p.next()
 		if err != nil {
 			<-c.slots
-			iter = c.reopen(ctx, iter, err)
+			p = c.reopen(ctx, p, err)
 			continue
 		}
 		if c.isStopped() {
 			c.settle(msg, errStopped)
-			c.giveBack(iter)
+			c.giveBack(p)
 			return
 		}
 		c.mu.Lock()
@@ -156,9 +152,9 @@ func (c *consumer) isStopped() bool {
 }
 
 // giveBack returns what the server has sent and no handler has got.
-func (c *consumer) giveBack(iter jetstream.MessagesContext) {
+func (c *consumer) giveBack(p *pull) {
 	for {
-		msg, err := iter.Next()
+		msg, err := p.next()
 		if err != nil {
 			return
 		}
@@ -167,39 +163,41 @@ func (c *consumer) giveBack(iter jetstream.MessagesContext) {
 }
 
 // reopen pulls from the consumer again after err; nil when stopped.
-func (c *consumer) reopen(ctx context.Context, iter jetstream.MessagesContext, err error) jetstream.MessagesContext {
-	iter.Stop()
-	log := c.b.log.With("topic", c.sub.Topic)
-	if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-		err = errors.New("the connection was lost")
-	}
+func (c *consumer) reopen(ctx context.Context, p *pull, err error) *pull {
+	p.end()
 	for pause := minPause; !c.isStopped(); pause = min(2*pause, 5*time.Second) {
-		log.Warn("subscription is interrupted; subscribing again", "error", err)
-		opening, cancel := context.WithTimeout(ctx, 10*time.Second)
-		var again jetstream.MessagesContext
-		again, err = c.open(opening)
-		cancel()
-		if err == nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if c.stopped {
-				again.Stop()
-				return nil
-			}
-			c.iter = again
-			return again
-		}
+		c.b.log.Warn("subscription is interrupted; subscribing again", "topic", c.sub.Topic, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-c.stop:
+			return nil
+		}
+		opening, cancel := context.WithTimeout(ctx, 10*time.Second)
+		var again *pull
+		again, err = c.open(opening)
+		cancel()
+		if err == nil {
+			return c.use(again)
 		}
 	}
 	return nil
 }
 
-func (c *consumer) work(msg jetstream.Msg) {
+// use makes p the current pull; nil when stopped.
+func (c *consumer) use(p *pull) *pull {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		p.end()
+		return nil
+	}
+	c.pull = p
+	return p
+}
+
+func (c *consumer) work(msg *nats.Msg) {
 	defer func() { <-c.slots }()
-	err := c.wait(len(msg.Data()))
+	err := c.wait(len(msg.Data))
 	if err == nil {
 		err = c.handle(c.ctx, c.message(msg))
 	}
@@ -221,7 +219,7 @@ func (c *consumer) wait(n int) error {
 }
 
 // settle tells the server what became of a message. A failure to tell is no loss: ackWait ends.
-func (c *consumer) settle(msg jetstream.Msg, err error) {
+func (c *consumer) settle(msg *nats.Msg, err error) {
 	if !c.acks {
 		return
 	}
@@ -238,7 +236,7 @@ func (c *consumer) settle(msg jetstream.Msg, err error) {
 	}
 }
 
-func (c *consumer) pause(msg jetstream.Msg) time.Duration {
+func (c *consumer) pause(msg *nats.Msg) time.Duration {
 	n := max(attempt(msg)-1, 0)
 	if steps := c.b.s.backOff; len(steps) > 0 {
 		return steps[min(n, len(steps)-1)]
@@ -246,7 +244,7 @@ func (c *consumer) pause(msg jetstream.Msg) time.Duration {
 	return min(minPause<<min(n, 20), maxPause)
 }
 
-func attempt(msg jetstream.Msg) int {
+func attempt(msg *nats.Msg) int {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return 0
@@ -254,9 +252,9 @@ func attempt(msg jetstream.Msg) int {
 	return int(min(meta.NumDelivered, 1<<30))
 }
 
-func (c *consumer) message(msg jetstream.Msg) pubsub.Message {
-	out := pubsub.Message{Topic: c.b.targets.topic(msg.Subject()), Data: msg.Data(), Attempt: attempt(msg)}
-	for key, values := range msg.Headers() {
+func (c *consumer) message(msg *nats.Msg) pubsub.Message {
+	out := pubsub.Message{Topic: c.b.targets.topic(msg.Subject), Data: msg.Data, Attempt: attempt(msg)}
+	for key, values := range msg.Header {
 		switch {
 		case len(values) == 0 || strings.HasPrefix(key, "Nats-"):
 		case strings.EqualFold(key, contentTypeHeader):
@@ -267,7 +265,7 @@ func (c *consumer) message(msg jetstream.Msg) pubsub.Message {
 		}
 	}
 	var meta map[string]string
-	if text := msg.Headers().Get(metadataHeader); text != "" && json.Unmarshal([]byte(text), &meta) == nil {
+	if text := msg.Header.Get(metadataHeader); text != "" && json.Unmarshal([]byte(text), &meta) == nil {
 		for k, v := range meta {
 			out.Metadata = put(out.Metadata, k, v)
 		}
@@ -301,7 +299,7 @@ func (c *consumer) keep() {
 			return
 		}
 		c.mu.Lock()
-		held := make([]jetstream.Msg, 0, len(c.held))
+		held := make([]*nats.Msg, 0, len(c.held))
 		for msg := range c.held {
 			held = append(held, msg)
 		}
@@ -321,7 +319,7 @@ func (c *consumer) Stop(ctx context.Context) error {
 	}
 	c.stopped = true
 	close(c.stop)
-	c.iter.Drain()
+	c.pull.drain()
 	c.mu.Unlock()
 	c.b.mu.Lock()
 	delete(c.b.running, c)
@@ -340,7 +338,7 @@ func (c *consumer) Stop(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	held := c.held
-	c.held = map[jetstream.Msg]bool{}
+	c.held = map[*nats.Msg]bool{}
 	c.mu.Unlock()
 	for msg := range held {
 		c.settle(msg, errStopped)

@@ -178,7 +178,7 @@ func (b *broker) reconnected() {
 	defer b.mu.Unlock()
 	for c := range b.running {
 		c.mu.Lock()
-		c.iter.Drain()
+		c.pull.drain()
 		c.mu.Unlock()
 	}
 }

@@ -128,6 +128,18 @@ func (s *settings) ackPolicy() (jetstream.AckPolicy, error) {
 	}
 }
 
+// apiPrefix is the prefix of the JetStream API's subjects, with a dot at its end.
+func (s *settings) apiPrefix() string {
+	switch {
+	case s.Domain != "":
+		return "$JS." + s.Domain + ".API."
+	case s.Prefix != "":
+		return strings.TrimSuffix(s.Prefix, ".") + "."
+	default:
+		return jetstream.DefaultAPIPrefix
+	}
+}
+
 // options gives the connection's options.
 func (s *settings) options() ([]nats.Option, error) {
 	opts := []nats.Option{

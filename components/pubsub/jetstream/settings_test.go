@@ -3,7 +3,10 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -247,4 +250,39 @@ func TestNames(t *testing.T) {
 	if got := hide("nats://user:pw@a:1,tls://b:2"); got != "nats://a:1,tls://b:2" {
 		t.Errorf("hide: got %q", got)
 	}
+}
+
+// One message at a time must not make the subscription miss a request: it would stand still until a heartbeat is missed.
+func TestNoStall(t *testing.T) {
+	var logged logs
+	e := embeddedServer(t, t.TempDir())
+	b := openClosed(t, component.Config{Embedded: e, Metadata: component.Metadata{"heartbeat": "1s"}, Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	got := consume(t, b, "t", nil)
+	for i := range 3000 {
+		send(t, b, "t", strconv.Itoa(i))
+		if msg := <-got; string(msg.Data) != strconv.Itoa(i) {
+			t.Fatalf("got %s, want %d", msg.Data, i)
+		}
+	}
+	if strings.Contains(logged.String(), errSilent.Error()) {
+		t.Errorf("the subscription stood still:\n%s", logged.String())
+	}
+}
+
+// logs keeps what is logged.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

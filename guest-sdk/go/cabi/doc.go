@@ -11,5 +11,8 @@
 //   - While one goroutine waits for the host, cabi_realloc may run the collector, and that may switch to another
 //     goroutine. That one waits in turn before it calls the host (Wait), since the host allows no call from there.
 //
+// Short values of the host share chunks of 1 KiB. An app that keeps many of them for long does well to keep copies
+// (strings.Clone), since each one keeps its whole chunk.
+//
 // Without the build tag wasip1 only the types are there, so that bindings' types compile natively.
 package cabi

@@ -17,11 +17,11 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/invoke"
 )
 
-// Request is a call; Response its answer.
-type (
-	Request  = invoke.Request
-	Response = invoke.Response
-)
+// Request is a call.
+type Request = invoke.Request
+
+// Response answers a call.
+type Response = invoke.Response
 
 // Handler answers one call; caller is the calling app's name, empty for a call from outside. A nil response is a 204.
 type Handler func(caller string, r *Request) *Response

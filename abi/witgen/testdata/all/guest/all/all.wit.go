@@ -1513,8 +1513,8 @@ type Item struct {
 	Metadata Metadata
 }
 
-// EchoExports are the functions that the host calls. An app sets all of them before main returns, for example in
-// an init function: this package exports them to the host as soon as it is imported.
+// EchoExports are the functions that the host calls: importing this package exports them. An app sets all of them in an
+// init function, since main does not run in a module that only exports.
 var EchoExports struct {
 	Nothing func()
 	Bool    func(v bool) bool
@@ -1588,8 +1588,8 @@ var EchoExports struct {
 	Names func(type_ uint8, func_ uint8, range_ uint8, err uint8, ctx_ uint8, i uint8, v0 uint8, n1 uint8, p2 uint8, string string, len uint8, stack []string, result uint8) uint32
 }
 
-// StoreExports are the functions that the host calls. An app sets all of them before main returns, for example in
-// an init function: this package exports them to the host as soon as it is imported.
+// StoreExports are the functions that the host calls: importing this package exports them. An app sets all of them in an
+// init function, since main does not run in a module that only exports.
 var StoreExports struct {
 	// Puts an item.
 	Put func(item Item) *Failure
@@ -1597,8 +1597,8 @@ var StoreExports struct {
 	Items func() []Item
 }
 
-// AllExports are the functions that the host calls. An app sets all of them before main returns, for example in
-// an init function: this package exports them to the host as soon as it is imported.
+// AllExports are the functions that the host calls: importing this package exports them. An app sets all of them in an
+// init function, since main does not run in a module that only exports.
 var AllExports struct {
 	// Runs something.
 	Run func(what string) (string, *string)

@@ -15,8 +15,8 @@ type Request = types.Request
 // The service's answer. A status of 400 and above is an answer too, not an error.
 type Response = types.Response
 
-// Exports are the functions that the host calls. An app sets all of them before main returns, for example in
-// an init function: this package exports them to the host as soon as it is imported.
+// Exports are the functions that the host calls: importing this package exports them. An app sets all of them in an
+// init function, since main does not run in a module that only exports.
 var Exports struct {
 	// Answers one call. `caller` is the calling app's name, empty for a call from outside.
 	Handle func(caller string, request Request) Response

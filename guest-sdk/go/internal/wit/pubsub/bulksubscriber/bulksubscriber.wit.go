@@ -15,8 +15,8 @@ type Event = types.Event
 // What a handler made of a message.
 type Outcome = types.Outcome
 
-// Exports are the functions that the host calls. An app sets all of them before main returns, for example in
-// an init function: this package exports them to the host as soon as it is imported.
+// Exports are the functions that the host calls: importing this package exports them. An app sets all of them in an
+// init function, since main does not run in a module that only exports.
 var Exports struct {
 	// Handles messages; the outcomes are in their order. A missing outcome counts as retry.
 	Handle func(events []Event) []Outcome

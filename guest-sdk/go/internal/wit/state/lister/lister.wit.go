@@ -15,8 +15,8 @@ type Error = types.Error
 // A page of keys in ascending byte order.
 type KeyPage = types.KeyPage
 
-// Exports are the functions that the host calls. An app sets all of them before main returns, for example in
-// an init function: this package exports them to the host as soon as it is imported.
+// Exports are the functions that the host calls: importing this package exports them. An app sets all of them in an
+// init function, since main does not run in a module that only exports.
 var Exports struct {
 	// As `store.list-keys`, for keys with their prefix.
 	ListKeys func(prefix string, limit uint32, token string) (KeyPage, *Error)

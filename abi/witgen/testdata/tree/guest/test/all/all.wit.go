@@ -12,8 +12,8 @@ import (
 // A small enum.
 type Color = types.Color
 
-// Exports are the functions that the host calls. An app sets all of them before main returns, for example in
-// an init function: this package exports them to the host as soon as it is imported.
+// Exports are the functions that the host calls: importing this package exports them. An app sets all of them in an
+// init function, since main does not run in a module that only exports.
 var Exports struct {
 	// Runs something.
 	Run func(what string) (string, *string)
