@@ -48,6 +48,8 @@ type Opened[T any] struct {
 	Decl Decl
 	// Type is the driver's canonical type name.
 	Type string
+	// Metadata are the fields that the driver got: tags filled in.
+	Metadata Metadata
 	// Driver is the component itself; the zero value when Err is set.
 	Driver T
 	// Err is why the component could not be started; only with IgnoreErrors.
@@ -135,7 +137,7 @@ func (m *Manager[T]) open(ctx context.Context, d Decl, app string) error {
 		}
 	}
 	driver, err := start(ctx, spec, cfg, d.InitTimeout)
-	o := &Opened[T]{Decl: d, Type: spec.Type, Driver: driver}
+	o := &Opened[T]{Decl: d, Type: spec.Type, Metadata: cfg.Metadata, Driver: driver}
 	if err != nil {
 		err = fmt.Errorf("%s: component %s (%s): %w", d.Where, d.Name, spec.Type, err)
 		if !d.IgnoreErrors {

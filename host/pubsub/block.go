@@ -82,8 +82,6 @@ type Block struct {
 	cfg     Config
 	manager *component.Manager[Broker]
 	log     *slog.Logger
-	// filled is the metadata of each open component with its tags filled in, by name and app.
-	filled map[[2]string]component.Metadata
 	subs   []*subscription
 
 	mu    sync.Mutex
@@ -102,18 +100,11 @@ var (
 // first component that does not start.
 func New(ctx context.Context, cfg Config) (*Block, error) {
 	b := &Block{
-		cfg: cfg, log: cfg.Log, filled: map[[2]string]component.Metadata{},
+		cfg: cfg, log: cfg.Log,
 		buses: map[[2]string]*bus{}, apps: map[string]block.App{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
-	}
-	prepare := cfg.Env.Prepare
-	cfg.Env.Prepare = func(c *component.Config) {
-		if prepare != nil {
-			prepare(c)
-		}
-		b.filled[[2]string{c.Name, c.App}] = c.Metadata
 	}
 	var err error
 	b.manager, err = component.NewManager(cfg.Drivers, cfg.Env, cfg.Decls)
@@ -262,20 +253,16 @@ func (b *Block) bus(app, name string) (*bus, error) {
 	if found := b.buses[key]; found != nil {
 		return found, nil
 	}
-	metadata, ok := b.filled[[2]string{o.Decl.Name, app}]
-	if !ok {
-		metadata = b.filled[[2]string{o.Decl.Name, ""}]
-	}
 	op := chain.Op{Direction: chain.Outbound, Block: "pubsub", Target: o.Decl.Name, Type: o.Type, App: app}
 	point := func(name string) *chain.Point {
 		op.Name = name
 		return b.cfg.Chain.Point(op)
 	}
 	made := &bus{
-		block: b, app: app, name: o.Decl.Name, typ: o.Type, broker: o.Driver, scopes: newTopicScopes(metadata, app),
+		block: b, app: app, name: o.Decl.Name, typ: o.Type, broker: o.Driver, scopes: newTopicScopes(o.Metadata, app),
 		consumer: app, publish: point("publish"), bulk: point("bulk-publish"),
 	}
-	if id, ok := metadata.Get("consumerID"); ok && id != "" {
+	if id, ok := o.Metadata.Get("consumerID"); ok && id != "" {
 		made.consumer = id
 	}
 	_, made.expires = o.Driver.(Expirer)

@@ -47,40 +47,45 @@ func (e *envelope) wrap(contentType string, data []byte) []byte {
 	if contentType == "" {
 		contentType = defaultType
 	}
-	attrs := e.attributes()
-	set := func(name, value string) {
-		if attrs[name] == "" && value != "" {
-			attrs[name] = value
-		}
-	}
-	set("id", e.id)
-	set("source", e.source)
-	set("type", defaultEventType)
-	set("time", e.now.UTC().Format(time.RFC3339Nano))
-	set("traceid", e.traceparent)
-	set("traceparent", e.traceparent)
-	set("tracestate", e.tracestate)
-	attrs["specversion"] = specVersion
-	attrs["datacontenttype"] = contentType
-	attrs["topic"], attrs["pubsubname"] = e.topic, e.pubsub
-	if !e.expires.IsZero() {
-		attrs["expiration"] = e.expires.UTC().Format(time.RFC3339Nano)
-	}
+	own := e.attributes()
 	out := make([]byte, 0, len(data)+len(data)/2+512)
-	out = append(out, '{')
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
-		out = appendString(append(appendString(out, name), ':'), attrs[name])
-		out = append(out, ',')
+	put := func(name, value string) {
+		if v := own[name]; v != "" {
+			value = v
+		}
+		if value == "" {
+			return
+		}
+		separator := byte(',')
+		if len(out) == 0 {
+			separator = '{'
+		}
+		out = appendString(append(appendString(append(out, separator), name), ':'), value)
 	}
-	return append(appendData(out, contentType, data), '}')
+	put("specversion", specVersion)
+	put("id", e.id)
+	put("source", e.source)
+	put("type", defaultEventType)
+	put("subject", "")
+	put("time", e.now.UTC().Format(time.RFC3339Nano))
+	put("pubsubname", e.pubsub)
+	put("topic", e.topic)
+	put("traceid", e.traceparent)
+	put("traceparent", e.traceparent)
+	put("tracestate", e.tracestate)
+	if !e.expires.IsZero() {
+		put("expiration", e.expires.UTC().Format(time.RFC3339Nano))
+	}
+	put("datacontenttype", contentType)
+	return append(appendData(append(out, ','), contentType, data), '}')
 }
 
-// attributes are those that metadata sets.
+// attributes are those that metadata sets; nil if there are none.
 func (e *envelope) attributes() map[string]string {
-	attrs := make(map[string]string, 16)
 	if len(e.metadata) == 0 {
-		return attrs
+		return nil
 	}
+	attrs := map[string]string{}
 	for _, name := range overridable {
 		if v, ok := e.metadata.Get("cloudevent." + name); ok && v != "" {
 			attrs[name] = v

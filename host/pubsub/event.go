@@ -33,14 +33,14 @@ var known = map[string]bool{
 
 // unwrap reads a CloudEvent.
 func unwrap(msg Message, pubsub, topic string) (*event, error) {
-	var attrs map[string]json.RawMessage
-	if err := json.Unmarshal(msg.Data, &attrs); err != nil || attrs == nil {
+	attrs, ok := parseObject(msg.Data)
+	if !ok {
 		return nil, fmt.Errorf("%w: want a JSON object, found %.40q; a subscription to raw messages needs metadata rawPayload: \"true\"", ErrNotCloudEvent, msg.Data)
 	}
-	e := &event{msg: msg, traceparent: text(attrs["traceparent"]), tracestate: text(attrs["tracestate"])}
+	e := &event{msg: msg, traceparent: text(attrs.get("traceparent")), tracestate: text(attrs.get("tracestate"))}
 	e.abi = abipubsub.Event{
-		ID: text(attrs["id"]), Source: text(attrs["source"]), EventType: text(attrs["type"]), Subject: text(attrs["subject"]),
-		Time: text(attrs["time"]), Pubsub: pubsub, Topic: topic, ContentType: text(attrs["datacontenttype"]), Metadata: pairs(msg.Metadata),
+		ID: text(attrs.get("id")), Source: text(attrs.get("source")), EventType: text(attrs.get("type")), Subject: text(attrs.get("subject")),
+		Time: text(attrs.get("time")), Pubsub: pubsub, Topic: topic, ContentType: text(attrs.get("datacontenttype")), Metadata: pairs(msg.Metadata),
 	}
 	if msg.Topic != "" {
 		e.abi.Topic = msg.Topic
@@ -50,32 +50,31 @@ func unwrap(msg Message, pubsub, topic string) (*event, error) {
 		return nil, err
 	}
 	// Anything else under this name is the publisher's own and no end.
-	if at, err := time.Parse(time.RFC3339, text(attrs["expiration"])); err == nil {
+	if at, err := time.Parse(time.RFC3339, text(attrs.get("expiration"))); err == nil {
 		e.expires = at
 	}
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
-		value := text(attrs[name])
-		same := name == "topic" && value == e.abi.Topic || name == "pubsubname" && value == pubsub
-		if !known[name] && !same {
-			e.abi.Extensions = append(e.abi.Extensions, canon.Tuple2[string, string]{F0: name, F1: value})
+	for _, a := range attrs {
+		if known[a.name] {
+			continue
+		}
+		value := text(a.value)
+		if same := a.name == "topic" && value == e.abi.Topic || a.name == "pubsubname" && value == pubsub; !same {
+			e.abi.Extensions = append(e.abi.Extensions, canon.Tuple2[string, string]{F0: a.name, F1: value})
 		}
 	}
 	return e, nil
 }
 
 // payload gives the event's data as the publisher gave it.
-func payload(attrs map[string]json.RawMessage, contentType string) ([]byte, error) {
-	if encoded, ok := attrs["data_base64"]; ok {
+func payload(attrs members, contentType string) ([]byte, error) {
+	if encoded := attrs.get("data_base64"); encoded != nil {
 		data, err := base64.StdEncoding.DecodeString(text(encoded))
 		if err != nil {
 			return nil, fmt.Errorf("%w: data_base64: %w", ErrNotCloudEvent, err)
 		}
 		return data, nil
 	}
-	data, ok := attrs["data"]
-	if !ok {
-		return nil, nil
-	}
+	data := attrs.get("data")
 	// Without a content type data is JSON (CloudEvents JSON format 3.1.1).
 	if contentType == "" || isJSON(mediaType(contentType)) || len(data) == 0 || data[0] != '"' {
 		return data, nil

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 	"time"
@@ -54,18 +55,28 @@ func FuzzUnwrap(f *testing.F) {
 				t.Error("without expiration it is no JSON")
 			}
 		}
+		got, ok := parseObject(data)
+		var want map[string]json.RawMessage
+		if wantOK := json.Unmarshal(data, &want) == nil && want != nil; ok != wantOK {
+			t.Fatalf("an object: got %t, want %t", ok, wantOK)
+		}
+		for name, value := range want {
+			if !bytes.Equal(got.get(name), value) {
+				t.Errorf("member %q: got %s, want %s", name, got.get(name), value)
+			}
+		}
 		env := envelope{id: "i", source: "a", pubsub: "bus", topic: "t", now: time.Now()}
 		wire := env.wrap(contentType, data)
 		e, err := unwrap(Message{Data: wire}, "bus", "t")
 		if err != nil {
 			t.Fatalf("wrapped: %v: %s", err, wire)
 		}
-		want := string(data)
+		payload := string(data)
 		if isJSON(mediaType(contentType)) && !json.Valid(data) && utf8.Valid(data) {
-			want = string(appendString(nil, want)) // as in Dapr, JSON that is none is text
+			payload = string(appendString(nil, payload)) // as in Dapr, JSON that is none is text
 		}
-		if string(e.abi.Data) != want {
-			t.Errorf("content type %q: got data %q, want %q; %s", contentType, e.abi.Data, want, wire)
+		if string(e.abi.Data) != payload {
+			t.Errorf("content type %q: got data %q, want %q; %s", contentType, e.abi.Data, payload, wire)
 		}
 		if whole, err := env.complete(data); err == nil {
 			if _, err := unwrap(Message{Data: whole}, "bus", "t"); err != nil && string(whole) != "" {

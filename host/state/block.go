@@ -41,8 +41,6 @@ type Block struct {
 	cfg     Config
 	manager *component.Manager[Store]
 	log     *slog.Logger
-	// filled is the metadata of each open component with its tags filled in, by name and app.
-	filled map[[2]string]component.Metadata
 
 	mu    sync.Mutex
 	bound map[[2]string]*bound // by app and name
@@ -57,16 +55,9 @@ var (
 // New checks all declarations and opens the components. The error has all that is wrong with the declarations, or the
 // first component that does not start.
 func New(ctx context.Context, cfg Config) (*Block, error) {
-	b := &Block{cfg: cfg, log: cfg.Log, filled: map[[2]string]component.Metadata{}, bound: map[[2]string]*bound{}}
+	b := &Block{cfg: cfg, log: cfg.Log, bound: map[[2]string]*bound{}}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
-	}
-	prepare := cfg.Env.Prepare
-	cfg.Env.Prepare = func(c *component.Config) {
-		if prepare != nil {
-			prepare(c)
-		}
-		b.filled[[2]string{c.Name, c.App}] = c.Metadata
 	}
 	var err error
 	b.manager, err = component.NewManager(cfg.Drivers, cfg.Env, cfg.Decls)
@@ -202,11 +193,7 @@ func (b *Block) bind(app, name string) (*bound, error) {
 	if s := b.bound[key]; s != nil {
 		return s, nil
 	}
-	metadata, ok := b.filled[[2]string{o.Decl.Name, app}]
-	if !ok {
-		metadata = b.filled[[2]string{o.Decl.Name, ""}]
-	}
-	s, err := newBound(o, metadata, app, b.cfg.Env.Namespace, b.cfg.Chain)
+	s, err := newBound(o, app, b.cfg.Env.Namespace, b.cfg.Chain)
 	if err != nil {
 		return nil, fmt.Errorf("state store %s: %w", o.Decl.Name, err)
 	}

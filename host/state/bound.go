@@ -38,13 +38,13 @@ type transaction struct {
 	metadata map[string]string
 }
 
-func newBound(o *component.Opened[Store], metadata component.Metadata, app, namespace string, ch *chain.Chain) (*bound, error) {
+func newBound(o *component.Opened[Store], app, namespace string, ch *chain.Chain) (*bound, error) {
 	s := &bound{name: o.Decl.Name, store: o.Driver}
 	var err error
-	if s.prefix, err = keyPrefix(metadata, o.Decl.Name, app, namespace); err != nil {
+	if s.prefix, err = keyPrefix(o.Metadata, o.Decl.Name, app, namespace); err != nil {
 		return nil, err
 	}
-	if s.crypt, err = newCrypt(metadata); err != nil {
+	if s.crypt, err = newCrypt(o.Metadata); err != nil {
 		return nil, err
 	}
 	_, s.expire = s.store.(Expirer)
