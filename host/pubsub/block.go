@@ -82,7 +82,7 @@ type Block struct {
 	cfg     Config
 	manager *component.Manager[Broker]
 	log     *slog.Logger
-	subs   []*subscription
+	subs    []*subscription
 
 	mu    sync.Mutex
 	buses map[[2]string]*bus // by app and name

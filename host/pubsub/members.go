@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -16,9 +17,9 @@ type member struct {
 
 // get gives a member's value, nil if there is none; the last one of a name counts.
 func (m members) get(name string) json.RawMessage {
-	for i := len(m) - 1; i >= 0; i-- {
-		if m[i].name == name {
-			return m[i].value
+	for _, one := range slices.Backward(m) {
+		if one.name == name {
+			return one.value
 		}
 	}
 	return nil
