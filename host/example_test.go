@@ -13,6 +13,8 @@ import (
 )
 
 // A host inside another Go program: it runs what the command line runs.
+//
+//nolint:testableexamples // it listens until it is interrupted
 func Example() {
 	m, err := manifest.Load("manifest.yaml")
 	if err != nil {
