@@ -131,8 +131,13 @@ func (h *Host) decls(kind string, used bool) []component.Decl {
 		if c.Block() != kind {
 			continue
 		}
+		metadata := maps.Clone(c.Values())
+		for _, s := range c.Secrets {
+			// Nothing gives it yet. Empty is as good as missing, but who cannot do without it can tell.
+			metadata[s.Field] = ""
+		}
 		out = append(out, component.Decl{
-			Name: c.Name(), Type: c.Spec.Type, Version: c.Spec.Version, Where: c.Pos.String(), Metadata: c.Values(),
+			Name: c.Name(), Type: c.Spec.Type, Version: c.Spec.Version, Where: c.Pos.String(), Metadata: metadata,
 			Scopes: c.Scopes, IgnoreErrors: c.Spec.IgnoreErrors, InitTimeout: c.Spec.InitTimeout,
 		})
 	}

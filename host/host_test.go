@@ -263,6 +263,8 @@ func TestNewRefuses(t *testing.T) {
 	faulty := enginetest.Build(t, "testdata/faulty")
 	down := strings.Replace(memoryComponents, "{type: state.in-memory, version: v1}",
 		`{type: state.redis, version: v1, initTimeout: 300ms, metadata: [{name: redisHost, value: "127.0.0.1:1"}]}`, 1)
+	secret := strings.Replace(memoryComponents, "{type: state.in-memory, version: v1}",
+		`{type: state.in-memory, version: v1, metadata: [{name: primaryEncryptionKey, secretKeyRef: {name: keys, key: main}}]}`, 1)
 	tests := []struct {
 		name, manifest string
 		wasm           []byte
@@ -272,6 +274,7 @@ func TestNewRefuses(t *testing.T) {
 		{"empty", app("a", "") + memoryComponents, nil, "a"},
 		{"no handler", app("a", "") + memoryComponents, enginetest.Build(t, "testdata/mute"), "exports no handler"},
 		{"no driver", app("a", "") + strings.Replace(memoryComponents, "state.in-memory", "state.nope", 1), faulty, "this binary has no driver state.nope"},
+		{"secret that nothing gives", app("a", "") + secret, faulty, "component statestore: metadata field primaryEncryptionKey is empty: values would be stored in clear"},
 		{"server down", app("a", "") + down, faulty, "component statestore (state.redis): not ready within initTimeout 300ms"},
 		{"topic without subscriber", app("a", "") + memoryComponents + `---
 apiVersion: dapr.io/v2alpha1

@@ -26,7 +26,7 @@ func newBindgen() *cobra.Command {
 		Long:  bindgenHelp,
 		Example: `  mrt-wasm bindgen wit/greeter.wit --out greeter
   mrt-wasm bindgen wit --world app --side host --package app --out internal/app`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("WIT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := defaultPackage(&opts.Package, out); err != nil {
 				return err
@@ -56,6 +56,7 @@ func newBindgen() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&side, "side", "guest", "guest or host")
+	complete(cmd, "side", "guest", "host")
 	f.StringVar(&opts.World, "world", "", "name of the world (default: the only one there is)")
 	f.StringVar(&opts.Package, "package", "", "name of the Go package (default: the name of the output folder)")
 	f.StringVarP(&out, "out", "o", ".", "folder to write to")

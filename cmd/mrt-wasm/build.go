@@ -26,7 +26,7 @@ func newBuild() *cobra.Command {
 		Long:  buildHelp,
 		Example: `  mrt-wasm build manifest.yaml --out dist
   mrt-wasm build ./orders --out orders.wasm`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("FILE|DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			report := &reporter{people: cmd.ErrOrStderr()}
 			specs, err := buildSpecs(report, args[0])

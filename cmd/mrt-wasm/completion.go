@@ -11,7 +11,7 @@ func newCompletion(root *cobra.Command) *cobra.Command {
 		Example: `  source <(mrt-wasm completion bash)
   mrt-wasm completion zsh > "${fpath[1]}/_mrt-wasm"
   mrt-wasm completion fish > ~/.config/fish/completions/mrt-wasm.fish`,
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.MatchAll(exactly("bash|zsh|fish|powershell"), cobra.OnlyValidArgs),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()

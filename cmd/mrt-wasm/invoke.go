@@ -28,7 +28,7 @@ func newInvoke() *cobra.Command {
 		Example: `  mrt-wasm invoke inventory reserve -d '{"item":"book","qty":2}'
   mrt-wasm invoke orders 'orders?item=book' --verb GET
   mrt-wasm invoke orders import -d @orders.json --header 'X-Request-Id: 7'`,
-		Args: cobra.ExactArgs(2),
+		Args: exactly("APP", "METHOD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			header, err := parseHeaders(headers)
 			if err != nil {

@@ -17,6 +17,8 @@ type logFlags struct{ level, format string }
 func (l *logFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&l.level, "log-level", "info", "lowest level of lines to log: debug, info, warn or error")
 	cmd.Flags().StringVar(&l.format, "log-format", telemetry.LogAuto, "auto (pretty on a terminal, else json), pretty or json")
+	complete(cmd, "log-level", "debug", "info", "warn", "error")
+	complete(cmd, "log-format", telemetry.LogAuto, telemetry.LogPretty, telemetry.LogJSON)
 }
 
 // open makes the logger, and tells whether output is for people.

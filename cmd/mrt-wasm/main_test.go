@@ -12,14 +12,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mrt-wasm": main})
-}
-
-// TestScript runs the command lines of testdata/script against this program. Go works there as on a machine without
-// a network: nothing can be downloaded.
+// TestScript runs the command lines of testdata/script against the real binary, built for the test. Go works there as
+// on a machine without a network: nothing can be downloaded.
 func TestScript(t *testing.T) {
 	keep := goEnv(t, "GOCACHE", "GOMODCACHE", "GOROOT")
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	// What is compiled once serves all scripts.
+	keep[cacheEnv] = t.TempDir()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -28,6 +30,7 @@ func TestScript(t *testing.T) {
 			for name, value := range keep {
 				env.Setenv(name, value)
 			}
+			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("GOPROXY", "off")
 			env.Setenv("GOFLAGS", "-mod=mod")
 			env.Setenv("GOTOOLCHAIN", "local")

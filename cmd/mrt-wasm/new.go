@@ -29,10 +29,11 @@ manifest, and the SDK. NAME is the app's name: lower-case letters, digits and da
 
 func newNew() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "new",
-		Short: "Make a new project",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  group,
+		Use:     "new",
+		Short:   "Make a new project",
+		Example: "  mrt-wasm new app hello\n  mrt-wasm new app inbox --subscriber",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    group,
 	}
 	cmd.AddCommand(newNewApp())
 	return cmd
@@ -50,7 +51,7 @@ func newNewApp() *cobra.Command {
 		Example: `  mrt-wasm new app hello && mrt-wasm run hello
   mrt-wasm new app inbox --subscriber
   mrt-wasm new app hello --dir services/hello`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, kind := args[0], "http"
 			if err := checkName(name); err != nil {

@@ -25,7 +25,7 @@ func newPublish() *cobra.Command {
 		Example: `  mrt-wasm publish pubsub order.placed '{"id":"7","qty":2}'
   mrt-wasm publish pubsub order.placed @order.json --metadata ttlInSeconds=60
   date | mrt-wasm publish pubsub ticks @- --content-type text/plain`,
-		Args: cobra.ExactArgs(3),
+		Args: exactly("PUBSUB", "TOPIC", "DATA"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query, err := metadataQuery(metadata)
 			if err != nil {

@@ -61,8 +61,8 @@ func (r *reporter) ready(out io.Writer, h *host.Host, took time.Duration) {
 	front, api := h.Addrs()
 	if r.people == nil {
 		for _, app := range h.Apps() {
-			r.log.Info("app is ready", "app", app.Name, "routes", app.Routes, "handles", app.Handles,
-				"subscriptions", app.Subscriptions)
+			r.log.Info("app is ready", "app", app.Name, "routes", orNone(app.Routes), "handles", orNone(app.Handles),
+				"subscriptions", orNone(app.Subscriptions))
 		}
 		r.log.Info("ready", "http", front, "api", api, "seconds", took.Round(time.Millisecond).Seconds())
 		return
@@ -82,6 +82,9 @@ func (r *reporter) ready(out io.Writer, h *host.Host, took time.Duration) {
 	_ = table.Flush()
 	fmt.Fprintf(out, "\nfront door %s, API %s; Ctrl-C stops\n", front, api)
 }
+
+// orNone gives an empty list for nil, so that a log line says [] and not null.
+func orNone(list []string) []string { return append([]string{}, list...) }
 
 // waysIn lists how an app is called.
 func waysIn(app host.AppStatus, front, api string) []string {

@@ -22,9 +22,12 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
+		Version:       readVersion().Version,
 		RunE:          group,
 	}
 	root.SetHelpCommand(newHelp(root))
+	root.SetVersionTemplate("mrt-wasm {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newRun(), newBuild(), newNew(), newValidate(), newBindgen(),
 		newInvoke(), newPublish(), newVersion(), newCompletion(root),
@@ -55,8 +58,9 @@ func group(cmd *cobra.Command, args []string) error {
 
 func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Help about a command",
+		Use:     "help [COMMAND]",
+		Short:   "Help about a command",
+		Example: "  mrt-wasm help run\n  mrt-wasm help new app",
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {

@@ -27,13 +27,16 @@ when its Go source or wasm file changes; requests in flight are finished by the 
 The front door (--http) serves the apps' routes. The API (--api) is Dapr's HTTP API for local programs and for the
 commands invoke and publish; on an address that others can reach it needs a token in DAPR_API_TOKEN.`
 
+// cacheEnv names the environment variable with the default of --cache.
+const cacheEnv = "MRT_WASM_CACHE"
+
 // runFlags are the flags of run.
 type runFlags struct {
-	log                        logFlags
-	http, api, data, namespace string
-	engine                     string
-	watch                      bool
-	stopTimeout                time.Duration
+	log                               logFlags
+	http, api, data, cache, namespace string
+	engine                            string
+	watch                             bool
+	stopTimeout                       time.Duration
 }
 
 func newRun() *cobra.Command {
@@ -45,17 +48,19 @@ func newRun() *cobra.Command {
 		Example: `  mrt-wasm run examples/shop
   mrt-wasm run manifest.yaml components/ --data /var/lib/shop --http 0.0.0.0:80
   mrt-wasm run . --log-level debug --watch=false`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("FILE|DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runHost(cmd, &f, args) },
 	}
 	f.log.flags(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&f.http, "http", host.DefaultHTTPAddr, "address of the front door; port 0 takes a free one")
 	fs.StringVar(&f.api, "api", host.DefaultAPIAddr, "address of Dapr's HTTP API; port 0 takes a free one")
-	fs.StringVar(&f.data, "data", host.DefaultDataDir, "folder of embedded stores, topics and caches; for one host at a time")
+	fs.StringVar(&f.data, "data", host.DefaultDataDir, "folder of embedded stores and topics; for one host at a time")
+	fs.StringVar(&f.cache, "cache", os.Getenv(cacheEnv), "folder of compiled code, which hosts may share (default $"+cacheEnv+", else cache/ in --data)")
 	fs.StringVar(&f.namespace, "namespace", os.Getenv("NAMESPACE"), "Dapr's namespace (default $NAMESPACE, else \"default\")")
 	fs.BoolVar(&f.watch, "watch", true, "load an app again when its source changes")
 	fs.StringVar(&f.engine, "engine", "compiler", "compiler or interpreter")
+	complete(cmd, "engine", "compiler", "interpreter")
 	fs.DurationVar(&f.stopTimeout, "stop-timeout", 30*time.Second, "how long a graceful stop waits for work in flight")
 	return cmd
 }
@@ -71,6 +76,9 @@ func runHost(cmd *cobra.Command, f *runFlags, paths []string) error {
 	}
 	if f.engine != "compiler" && f.engine != "interpreter" {
 		return usagef("--engine is %q, expected compiler or interpreter", f.engine)
+	}
+	if err := checkListen(f.http, f.api, os.Getenv(tokenEnv)); err != nil {
+		return err
 	}
 	report := &reporter{log: log}
 	if pretty {
@@ -110,7 +118,7 @@ func runHost(cmd *cobra.Command, f *runFlags, paths []string) error {
 
 // loadManifest reads the manifest and reports its warnings.
 func loadManifest(report *reporter, paths []string) (*manifest.Manifest, error) {
-	m, err := manifest.Load(paths...)
+	m, err := readManifest(paths, false)
 	if err != nil {
 		return nil, fmt.Errorf("the manifest has errors:\n%w", err)
 	}
@@ -128,7 +136,7 @@ func start(ctx context.Context, f *runFlags, m *manifest.Manifest, b *source.Bui
 		return nil, err
 	}
 	h, err := host.New(ctx, host.Options{
-		Manifest: m, DataDir: f.data, HTTPAddr: f.http, APIAddr: f.api,
+		Manifest: m, DataDir: f.data, CacheDir: f.cache, HTTPAddr: f.http, APIAddr: f.api,
 		APIToken: os.Getenv(tokenEnv), Namespace: f.namespace, Log: log,
 		Drivers: drivers, Interpreter: f.engine == "interpreter",
 		Loader: source.Loader{Builder: b}, Version: readVersion().Version,

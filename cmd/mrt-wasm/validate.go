@@ -34,10 +34,10 @@ func newValidate() *cobra.Command {
 		Long:  validateHelp,
 		Example: `  mrt-wasm validate manifest.yaml
   mrt-wasm validate deploy/ --build`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("FILE|DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
-			m, err := manifest.Load(args...)
+			m, err := readManifest(args, true)
 			if found, ok := errors.AsType[manifest.Diagnostics](err); ok {
 				fmt.Fprintln(out, found.Error())
 				return errors.New(countProblems(found))
@@ -81,7 +81,7 @@ func link(cmd *cobra.Command, m *manifest.Manifest, data string) error {
 		return err
 	}
 	h, err := host.New(ctx, host.Options{
-		Manifest: m, DataDir: dir, Drivers: drivers, Loader: source.Loader{Builder: b},
+		Manifest: m, DataDir: dir, CacheDir: os.Getenv(cacheEnv), Drivers: drivers, Loader: source.Loader{Builder: b},
 		Log: slog.New(slog.DiscardHandler), Version: readVersion().Version,
 	})
 	if err != nil {

@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// version is the release, set by the linker (see Makefile); empty takes what the Go toolchain recorded.
+var version string
+
 // versionInfo is what `version` prints.
 type versionInfo struct {
 	Version string `json:"version"`
@@ -21,7 +24,7 @@ type versionInfo struct {
 	Platform string `json:"platform"`
 }
 
-// readVersion takes everything from what the Go toolchain records in the binary.
+// readVersion takes what the linker was told and what the Go toolchain records in the binary.
 func readVersion() versionInfo {
 	v := versionInfo{Version: "dev", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -30,6 +33,9 @@ func readVersion() versionInfo {
 	}
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
 		v.Version = info.Main.Version
+	}
+	if version != "" {
+		v.Version = version
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

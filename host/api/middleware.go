@@ -140,7 +140,9 @@ func (s *Server) withBody(next http.Handler) http.Handler {
 // dispatch finds the route. What is none goes to the fallback; a route under another method is 405, as in Dapr.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 	h, pattern := s.mux.Handler(r)
-	if pattern != "" {
+	// All routes are HandlerFuncs; what is not is the mux's redirect to a path with a slash at its end, which
+	// cleanURL would take off again.
+	if _, route := h.(http.HandlerFunc); route && pattern != "" {
 		s.mux.ServeHTTP(w, r)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/mrt-wasm/mrt-wasm/host/api/wire"
 	"github.com/mrt-wasm/mrt-wasm/host/block"
@@ -33,6 +34,8 @@ type Config struct {
 	Token string
 	// MaxBody bounds a request's body in bytes; 0 means 4 MiB.
 	MaxBody int64
+	// CheckTimeout bounds how long a health check waits for the blocks' components; 0 means 3 s.
+	CheckTimeout time.Duration
 	// ID is the host's name, in metadata as Dapr's app id; empty means "mrt-wasm".
 	ID string
 	// Version is the host's, in metadata as runtimeVersion.
@@ -108,6 +111,9 @@ func fill(cfg *Config) {
 	}
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = wire.MaxBody
+	}
+	if cfg.CheckTimeout <= 0 {
+		cfg.CheckTimeout = 3 * time.Second
 	}
 	if cfg.ID == "" {
 		cfg.ID = "mrt-wasm"

@@ -21,6 +21,8 @@ func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
 
 // reasons says what is not ready: "app orders" or "block state", and why. Without apps only the blocks are asked.
 func (s *Server) reasons(ctx context.Context, apps bool) map[string]string {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CheckTimeout)
+	defer cancel()
 	out := map[string]string{}
 	for _, b := range s.cfg.Blocks {
 		if c, ok := b.(block.Checker); ok {

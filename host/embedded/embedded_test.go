@@ -1,8 +1,10 @@
 package embedded_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -123,5 +125,19 @@ func TestFolderThatCannotBe(t *testing.T) {
 	_, err := embedded.New(file, nil).NATS(t.Context())
 	if _, permanent := errors.AsType[*component.PermanentError](err); !permanent {
 		t.Errorf("got %v, want a permanent error", err)
+	}
+}
+
+func TestAStartSaysNothing(t *testing.T) {
+	var log bytes.Buffer
+	s := embedded.New(t.TempDir(), slog.New(slog.NewTextHandler(&log, nil)))
+	if _, err := s.NATS(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("a start and stop at level info logged\n%s", log.String())
 	}
 }

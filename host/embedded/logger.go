@@ -1,8 +1,10 @@
 package embedded
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 )
 
@@ -30,7 +32,17 @@ func (l *logger) failed(format string, v []any) string {
 func (l *logger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 
 // Warnf implements the server's Logger.
-func (l *logger) Warnf(format string, v ...any) { l.log.Info(fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any) {
+	level := slog.LevelInfo
+	if strings.HasPrefix(format, chosenPayload) {
+		level = slog.LevelDebug
+	}
+	l.log.Log(context.Background(), level, fmt.Sprintf(format, v...))
+}
+
+// chosenPayload begins the warning, at every start, of a MaxPayload above 8 MB. It is meant for servers with many
+// clients on a network; here it is chosen and no user can change it.
+const chosenPayload = "Maximum payloads over"
 
 // Errorf implements the server's Logger.
 func (l *logger) Errorf(format string, v ...any) { l.log.Error(l.failed(format, v)) }

@@ -117,19 +117,20 @@ func (b *Block) serve(w http.ResponseWriter, r *http.Request, target, path strin
 // fail answers with Dapr's statuses: 403 for what is not allowed, 500 for the rest; a full queue is ours, 503.
 func (b *Block) fail(w http.ResponseWriter, r *http.Request, target string, err error) {
 	b.cfg.Log.WarnContext(r.Context(), "invocation failed", "app", clip(target, 100), "error", err)
-	out := &block.APIError{
-		Status: http.StatusInternalServerError, Code: "ERR_DIRECT_INVOKE",
-		Message: fmt.Sprintf("failed to invoke, id: %s, err: %v", clip(target, 100), err),
-	}
+	out := &block.APIError{Status: http.StatusInternalServerError, Code: "ERR_DIRECT_INVOKE"}
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Tag {
+		case abiinvoke.ErrorTimeout:
+			err = fmt.Errorf("no answer within %d ms", e.Timeout)
 		case abiinvoke.ErrorDenied:
 			out.Status = http.StatusForbidden
 		case abiinvoke.ErrorOverloaded:
 			out.Status = http.StatusServiceUnavailable
 			wire.RetryAfter(w.Header(), time.Duration(e.Overloaded)*time.Millisecond)
+			err = errors.New("the app's queue is full; try again later")
 		default:
 		}
 	}
+	out.Message = fmt.Sprintf("failed to invoke, id: %s, err: %v", clip(target, 100), err)
 	block.WriteError(w, out)
 }

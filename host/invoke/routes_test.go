@@ -130,17 +130,18 @@ func TestRouteFailures(t *testing.T) {
 		err    error
 		status int
 		retry  string
+		reason string
 	}{
-		"full":    {&block.ErrOverloaded{App: "app", RetryAfter: 2 * time.Second}, 503, "2"},
-		"trap":    {&abi.Trap{Kind: abi.TrapGuest, Reason: "unreachable"}, 500, ""},
-		"timeout": {&abi.Trap{Kind: abi.TrapTimeout, Reason: "too slow"}, 500, ""},
-		"denied":  {&Error{Tag: 2, Denied: "not you"}, 403, ""},
+		"full":    {&block.ErrOverloaded{App: "app", RetryAfter: 2 * time.Second}, 503, "2", "err: the app's queue is full"},
+		"trap":    {&abi.Trap{Kind: abi.TrapGuest, Reason: "unreachable"}, 500, "", "unreachable"},
+		"timeout": {&abi.Trap{Kind: abi.TrapTimeout, Reason: "too slow"}, 500, "", "err: no answer within "},
+		"denied":  {&Error{Tag: 2, Denied: "not you"}, 403, "", "not you"},
 	} {
 		app := show("app")
 		app.Gate = func(context.Context) error { return c.err }
 		res, body := send(t, "POST", serve(t, api.Config{}, host(t, Config{}, app))+"/v1.0/invoke/app/method/m", "")
-		if res.StatusCode != c.status || res.Header.Get("Retry-After") != c.retry || !strings.Contains(body, `"ERR_DIRECT_INVOKE"`) {
-			t.Errorf("%s: got %d %v %s, want %d ERR_DIRECT_INVOKE, Retry-After %q", name, res.StatusCode, res.Header, body, c.status, c.retry)
+		if res.StatusCode != c.status || res.Header.Get("Retry-After") != c.retry || !strings.Contains(body, `"ERR_DIRECT_INVOKE"`) || !strings.Contains(body, c.reason) {
+			t.Errorf("%s: got %d %v %s, want %d ERR_DIRECT_INVOKE with %q, Retry-After %q", name, res.StatusCode, res.Header, body, c.status, c.reason, c.retry)
 		}
 	}
 	bad := &apitest.App{AppName: "app", Service: func(context.Context, string, Request) Response { return Response{Status: 1000} }}

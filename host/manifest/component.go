@@ -72,6 +72,22 @@ func (c *Component) Block() string {
 // secretKeyRef are in Secrets instead.
 func (c *Component) Values() map[string]string { return c.values }
 
+// FieldPos is where the field of spec.metadata with one of the names stands: its value, or its name if it has none.
+// For a field that is not there it is the place of the type.
+func (c *Component) FieldPos(names ...string) Pos {
+	for _, it := range c.Spec.Metadata {
+		named := func(name string) bool { return strings.EqualFold(it.Name, name) }
+		switch {
+		case !slices.ContainsFunc(names, named):
+		case it.Has("value"):
+			return it.At("value")
+		default:
+			return it.At("name")
+		}
+	}
+	return c.Spec.At("type")
+}
+
 // blocks are the first parts of Dapr's component types, and which of them this host has.
 func blocks() map[string]bool {
 	return map[string]bool{
@@ -85,6 +101,9 @@ func (c *Component) check(l *load) {
 	c.values, c.Secrets = l.items(c.Spec.Metadata, "spec.metadata", c.Auth.SecretStore)
 	if has, known := blocks()[c.Block()]; known && !has {
 		l.warnf(c.Spec.At("type"), "", "component %s: %s components are not used by this version", c.Name(), c.Block())
+	}
+	if l.components != nil && c.Spec.Type != "" {
+		l.list = append(l.list, l.components(c, len(l.list[l.before:].Errors()) == 0)...)
 	}
 }
 

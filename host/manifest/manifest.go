@@ -65,6 +65,10 @@ func (m *Manifest) ComponentsOf(block string) []*Component {
 type Loader struct {
 	// Env looks up environment variables; nil means those of the process.
 	Env func(name string) (value string, ok bool)
+	// Components says what only the drivers know of a component, for example that there is none of its type; nil
+	// leaves that to whoever opens it. whole is false when the document has errors, so that what seems to be missing
+	// may be what could not be read.
+	Components func(c *Component, whole bool) Diagnostics
 }
 
 // Load reads files and folders: of a folder its .yaml and .yml files, not those of folders in it, in order of their
@@ -86,18 +90,21 @@ func (ld Loader) start() *load {
 	if ld.Env == nil {
 		ld.Env = os.LookupEnv
 	}
-	return &load{env: ld.Env, m: &Manifest{}}
+	return &load{env: ld.Env, components: ld.Components, m: &Manifest{}}
 }
 
 // load is one run of a Loader.
 type load struct {
 	report
-	env func(string) (string, bool)
-	m   *Manifest
+	env        func(string) (string, bool)
+	components func(c *Component, whole bool) Diagnostics
+	m          *Manifest
 	// lost tells that a document could not be read, so that names may be missing that it declares.
 	lost bool
 	// visited counts values against maxTotal; documents counts documents against maxDocuments.
 	visited, documentCount int
+	// before is how many diagnostics there were when the document at hand began.
+	before int
 }
 
 // maxDocuments bounds a load.
@@ -132,6 +139,7 @@ func (l *load) document(src Source, doc document) {
 	if l.visited > maxTotal {
 		return // reported
 	}
+	l.before = len(l.list)
 	d := &decoder{report: &l.report, total: &l.visited, file: src.Name, offset: doc.offset}
 	var res resource
 	ok := d.run(func() {

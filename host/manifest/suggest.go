@@ -25,6 +25,10 @@ func closest(word string, candidates []string) string {
 	return best
 }
 
+// DidYouMean gives the suggestion for a misspelled word, for Diagnostic.Suggestion: the closest candidate, else all of
+// them if they are few, else nothing.
+func DidYouMean(word string, candidates []string) string { return didYouMean(word, candidates) }
+
 // didYouMean gives the suggestion for a misspelled word: the closest candidate, else all of them if they are few.
 func didYouMean(word string, candidates []string) string {
 	if c := closest(word, candidates); c != "" {

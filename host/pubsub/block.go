@@ -253,7 +253,10 @@ func (b *Block) bus(app, name string) (*bus, error) {
 	if found := b.buses[key]; found != nil {
 		return found, nil
 	}
-	op := chain.Op{Direction: chain.Outbound, Block: "pubsub", Target: o.Decl.Name, Type: o.Type, App: app}
+	op := chain.Op{Direction: chain.Outbound, Block: "pubsub", Target: o.Decl.Name, Type: o.Type}
+	if slices.Contains(b.cfg.Apps, app) {
+		op.App = app // a name that a program outside made up would be a label of its own in every metric
+	}
 	point := func(name string) *chain.Point {
 		op.Name = name
 		return b.cfg.Chain.Point(op)

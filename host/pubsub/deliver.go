@@ -84,9 +84,9 @@ func (t *subscriber) call(ctx context.Context, e *event) (out abipubsub.Outcome,
 	return out, err
 }
 
-// traced goes on with the publisher's trace.
+// traced goes on with the publisher's trace; an event without one begins its own.
 func (t *subscriber) traced(ctx context.Context, e *event) context.Context {
-	if tr := t.bus.block.cfg.Trace; tr != nil && e.traceparent != "" {
+	if tr := t.bus.block.cfg.Trace; tr != nil {
 		return tr.Extract(ctx, e.traceparent, e.tracestate)
 	}
 	return ctx
@@ -169,7 +169,7 @@ func (t *subscriber) settle(ctx context.Context, e *event, out abipubsub.Outcome
 func (t *subscriber) drop(ctx context.Context, e *event, reason error) error {
 	log := t.log.With("id", e.abi.ID, "attempt", e.msg.Attempt, "reason", reason)
 	if t.decl.DeadLetterTopic == "" {
-		log.Warn("a message is dropped")
+		log.WarnContext(t.traced(ctx, e), "a message is dropped")
 		return nil
 	}
 	letter := &Message{
@@ -179,6 +179,6 @@ func (t *subscriber) drop(ctx context.Context, e *event, reason error) error {
 		log.Error("a message cannot go to the dead letter topic and will be delivered again", "deadLetterTopic", letter.Topic, "error", err)
 		return err
 	}
-	log.Warn("a message goes to the dead letter topic", "deadLetterTopic", letter.Topic)
+	log.WarnContext(t.traced(ctx, e), "a message goes to the dead letter topic", "deadLetterTopic", letter.Topic)
 	return nil
 }

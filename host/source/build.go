@@ -66,11 +66,11 @@ func (b *Builder) compile(ctx context.Context, s Spec) ([]byte, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return nil, fmt.Errorf("folder for built apps: %w", err)
+		return nil, fmt.Errorf("the folder for built apps cannot be made: %w; choose one that can be written", err)
 	}
 	// go build leaves the file alone when it is up to date, which saves the link; so it is not built beside and
 	// renamed, and a lock keeps another process from reading it half written.
-	lock := flock.New(out + ".lock")
+	lock := flock.New(filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+".lock"))
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock of %s: %w", out, err)
 	}

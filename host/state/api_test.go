@@ -232,7 +232,9 @@ func TestAPITransaction(t *testing.T) {
 func TestAPIQueryAndList(t *testing.T) {
 	encrypted := decl("enc", component.Metadata{"primaryEncryptionKey": strings.Repeat("00", 16)})
 	base, _ := newAPI(t, decl("s", nil), component.Decl{Name: "plain", Type: "state.plain"}, encrypted)
-	step{name: "save", call: "POST /v1.0/state/s", body: `[{"key":"a1","value":{"n":1}},{"key":"a2","value":{"n":2}},{"key":"b","value":"x"}]`, status: 204}.run(t, base)
+	for _, item := range []string{`{"key":"a1","value":{"n":1}}`, `{"key":"a2","value":{"n":2}}`, `{"key":"b","value":"x"}`} { // one by one, for the etags
+		step{name: "save", call: "POST /v1.0/state/s", body: "[" + item + "]", status: 204}.run(t, base)
+	}
 	const query, list = "POST /v1.0-alpha1/state/s/query", "GET /v1.0-alpha1/state/s"
 	for _, s := range []step{
 		{name: "query none", call: query, body: `{"filter":{"EQ":{"n":3}}}`, status: 204},

@@ -193,7 +193,12 @@ func (b *Block) bind(app, name string) (*bound, error) {
 	if s := b.bound[key]; s != nil {
 		return s, nil
 	}
-	s, err := newBound(o, app, b.cfg.Env.Namespace, b.cfg.Chain)
+	// Programs outside may make up names; metrics do not tell them apart, so that their number is bounded.
+	label := app
+	if !slices.Contains(b.cfg.Apps, app) {
+		label = ""
+	}
+	s, err := newBound(o, app, label, b.cfg.Env.Namespace, b.cfg.Chain)
 	if err != nil {
 		return nil, fmt.Errorf("state store %s: %w", o.Decl.Name, err)
 	}

@@ -426,6 +426,12 @@ func TestEveryCallGoesThroughTheChain(t *testing.T) {
 	if !slices.Equal(seen.seen, want) {
 		t.Errorf("calls: got %q, want %q", seen.seen, want)
 	}
+	// A program outside may call itself anything; its name is part of its keys, but not of metrics.
+	seen.seen = nil
+	set(t, hostOf(t, b, "made-up"), "s", "k", "v")
+	if want := []string{"outbound state.set s state.in-memory  true"}; !slices.Equal(seen.seen, want) {
+		t.Errorf("calls of no app: got %q, want %q", seen.seen, want)
+	}
 }
 
 // TestGetAllocations: the key with its prefix and the entry for the guest, nothing else.

@@ -38,7 +38,8 @@ type transaction struct {
 	metadata map[string]string
 }
 
-func newBound(o *component.Opened[Store], app, namespace string, ch *chain.Chain) (*bound, error) {
+// newBound binds a store to an app; label is the app's name in the chain.
+func newBound(o *component.Opened[Store], app, label, namespace string, ch *chain.Chain) (*bound, error) {
 	s := &bound{name: o.Decl.Name, store: o.Driver}
 	var err error
 	if s.prefix, err = keyPrefix(o.Metadata, o.Decl.Name, app, namespace); err != nil {
@@ -49,7 +50,7 @@ func newBound(o *component.Opened[Store], app, namespace string, ch *chain.Chain
 	}
 	_, s.expire = s.store.(Expirer)
 	point := func(name string) *chain.Point {
-		return ch.Point(chain.Op{Direction: chain.Outbound, Block: "state", Name: name, Target: o.Decl.Name, Type: o.Type, App: app})
+		return ch.Point(chain.Op{Direction: chain.Outbound, Block: "state", Name: name, Target: o.Decl.Name, Type: o.Type, App: label})
 	}
 	s.points.get, s.points.set, s.points.del = point("get"), point("set"), point("delete")
 	s.points.bulkGet, s.points.bulkSet, s.points.bulkDelete = point("bulk-get"), point("bulk-set"), point("bulk-delete")

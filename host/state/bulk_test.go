@@ -55,7 +55,7 @@ func (retryOnce) Bind(chain.Op) chain.Guard {
 func bindPlain(t *testing.T, p *plain, ch *chain.Chain) *bound {
 	t.Helper()
 	o := &component.Opened[Store]{Decl: component.Decl{Name: "plain"}, Type: "state.plain", Driver: p}
-	s, err := newBound(o, "app", "", ch)
+	s, err := newBound(o, "app", "app", "", ch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,9 @@ func newCrypt(m component.Metadata) (*crypt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text, ok := m.Get("primaryEncryptionKey"); ok && text == "" {
+		return nil, errors.New("metadata field primaryEncryptionKey is empty: values would be stored in clear; give the key by envRef or value, or take the field out")
+	}
 	if primary == nil && secondary == nil {
 		return nil, nil
 	}

@@ -138,6 +138,7 @@ func TestCryptKeys(t *testing.T) {
 		{"none", component.Metadata{}, ""},
 		{"not hexadecimal", component.Metadata{"primaryEncryptionKey": "secret!!"}, "metadata field primaryEncryptionKey: want 16, 24 or 32 bytes in hexadecimal, found other characters or an odd number of digits"},
 		{"length", component.Metadata{"primaryEncryptionKey": "0011"}, "metadata field primaryEncryptionKey: want 16, 24 or 32 bytes in hexadecimal, found 2 bytes"},
+		{"empty", component.Metadata{"primaryEncryptionKey": ""}, "metadata field primaryEncryptionKey is empty: values would be stored in clear; give the key by envRef or value, or take the field out"},
 		{"secondary alone", component.Metadata{"secondaryEncryptionKey": key16}, "metadata field primaryEncryptionKey is missing: secondaryEncryptionKey only decrypts what an earlier primary key encrypted"},
 	} {
 		c, err := newCrypt(tc.metadata)

@@ -68,12 +68,23 @@ type traced struct{ slog.Handler }
 // Handle adds trace_id and span_id and passes the record on.
 func (h traced) Handle(ctx context.Context, r slog.Record) error {
 	if id := TraceID(ctx); id != "" {
-		r.AddAttrs(slog.String("trace_id", id))
+		if !has(r, "trace_id") {
+			r.AddAttrs(slog.String("trace_id", id))
+		}
 		if span := SpanID(ctx); span != "" {
 			r.AddAttrs(slog.String("span_id", span))
 		}
 	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// has tells whether a record has the attribute already: lines of guests come with their trace.
+func has(r slog.Record, key string) (found bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		found = a.Key == key
+		return !found
+	})
+	return found
 }
 
 // WithAttrs keeps the wrapping.

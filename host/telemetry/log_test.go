@@ -31,6 +31,11 @@ func TestLoggerAddsTheTrace(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", key, line[key], want)
 		}
 	}
+	out.Reset()
+	log.InfoContext(ctx, "a guest's", "trace_id", TraceID(ctx))
+	if got := strings.Count(out.String(), "trace_id"); got != 1 {
+		t.Errorf("a line that comes with its trace: got %s, want one trace_id", out.String())
+	}
 }
 
 func TestLoggerFormats(t *testing.T) {

@@ -31,7 +31,7 @@ func opened(t testing.TB, dir string, metadata component.Metadata) *store {
 func TestConformance(t *testing.T) {
 	for name, metadata := range map[string]component.Metadata{
 		"file":       nil,
-		"withoutWAL": {"disableWAL": "true", "connectionString": "file:" + filepath.Join(t.TempDir(), "no wal.db")},
+		"withoutWAL": {"disableWAL": "true", "busyTimeout": "1m", "timeout": "2m", "connectionString": "file:" + filepath.Join(t.TempDir(), "no wal.db")},
 		"memory":     {"connectionString": ":memory:"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,7 +32,7 @@ var (
 		{"abi/witgen…", []string{"abi…", thirdParty}, "the generator is a tool of both sides"},
 		{"abi…", []string{"abi…"}, "abi is what host and guest both know: the standard library only"},
 		{"guest-sdk…", []string{"guest-sdk…", "abi…"}, "guests are small and build without downloads"},
-		{"host/engine…", []string{"abi…", "host/engine…", "github.com/tetratelabs/wazero…"}, "the engine knows neither blocks nor drivers"},
+		{"host/engine…", []string{"abi…", "host/engine…", "github.com/tetratelabs/wazero…", "golang.org/x/sys/unix"}, "the engine knows neither blocks nor drivers"},
 		{"host/component", nil, "the registry of drivers knows no kind of driver"},
 		{"host/chain", nil, "blocks use the chain without knowing what is in it"},
 		{"host/trigger", nil, "the shape of triggers"},
