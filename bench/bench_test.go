@@ -32,7 +32,7 @@ spec: {source: {wasm: x.wasm}, limits: {timeout: 10m}}
 apiVersion: mrt-wasm.dev/v1alpha1
 kind: App
 metadata: {name: other}
-spec: {source: {wasm: x.wasm}, limits: {maxInstances: 1}}
+spec: {source: {wasm: x.wasm}, limits: {maxInstances: 1}, instances: reuse} # it collects latencies
 ---
 apiVersion: mrt-wasm.dev/v1alpha1
 kind: App

@@ -125,7 +125,7 @@ func (h *Host) link(ctx context.Context, a *app, gen *generation) error {
 	}
 	l := a.spec.Spec.Limits
 	pool, err := gen.module.Pool(ctx, engine.PoolConfig{
-		App: a.name, Funcs: funcs, Exports: exportFuncs(), Env: a.spec.Env(), Log: h.log, Warm: 1,
+		App: a.name, Funcs: funcs, Exports: exportFuncs(), Env: a.spec.Env(), Log: h.log, Warm: 1, Policy: policy(a.spec),
 		Limits: engine.Limits{Memory: uint64(l.Memory), Timeout: l.Timeout, MaxInstances: l.MaxInstances, Queue: queue(l.Queue)},
 	})
 	if err != nil {
@@ -133,6 +133,14 @@ func (h *Host) link(ctx context.Context, a *app, gen *generation) error {
 	}
 	gen.pool = pool
 	return nil
+}
+
+// policy gives the engine's form of spec.instances.
+func policy(spec *manifest.App) engine.Policy {
+	if spec.Spec.Instances == "reuse" {
+		return engine.Reuse
+	}
+	return engine.Reset
 }
 
 // queue gives the engine's form of spec.limits.queue, where 0 means the default and less means none.

@@ -18,7 +18,7 @@ func modes(b *testing.B, f func(b *testing.B, p *engine.Pool)) {
 		uninterruptible bool
 	}{{"deadline", false}, {"nodeadline", true}} {
 		b.Run(mode.name, func(b *testing.B) {
-			e := enginetest.New(b, func(c *engine.Config) { c.Uninterruptible = mode.uninterruptible })
+			e := newEngine(b, func(c *engine.Config) { c.Uninterruptible = mode.uninterruptible })
 			f(b, enginetest.Pool(b, e, wasm, engine.PoolConfig{Funcs: newHost().funcs(), Warm: 1}))
 		})
 	}

@@ -19,7 +19,7 @@ func TestCall(t *testing.T) {
 		t.Run(map[bool]string{false: "compiled", true: "interpreted"}[interpreter], func(t *testing.T) {
 			h := newHost()
 			h.text = strings.Repeat("text ", 1000)
-			e := enginetest.New(t, func(c *engine.Config) { c.Interpreter = interpreter })
+			e := newEngine(t, func(c *engine.Config) { c.Interpreter = interpreter })
 			p := enginetest.Pool(t, e, wasm, engine.PoolConfig{Funcs: h.funcs()})
 			if got, err := enginetest.Call(t.Context(), p, export("add"), 2, 40); err != nil || got != 42 {
 				t.Errorf("add: want 42, got %d, %v", got, err)
@@ -134,7 +134,7 @@ func TestTrapOfWasm(t *testing.T) {
 		{name: "bounds", body: outOfBounds},
 		{name: "recursion", body: recursion},
 	}}.bytes()
-	p := enginetest.Pool(t, enginetest.New(t), wasm, engine.PoolConfig{})
+	p := enginetest.Pool(t, newEngine(t), wasm, engine.PoolConfig{})
 	for fn, want := range map[string]string{
 		"unreachable": "unreachable; in ", "bounds": "out of bounds memory access", "recursion": "stack overflow",
 	} {
@@ -207,7 +207,7 @@ func TestDo(t *testing.T) {
 
 // A host function calls another app, and itself through its pool.
 func TestNestedCalls(t *testing.T) {
-	e := enginetest.New(t)
+	e := newEngine(t)
 	wasm := guest(t)
 	inner := newHost()
 	var apps []string
@@ -280,7 +280,7 @@ func TestCallsAllocateNothing(t *testing.T) {
 		{name: "f", params: []byte{i32}, results: []byte{i32}, body: []byte{0x20, 0, 0x41, 1, 0x10, 0}},
 	}}.bytes()
 	// The checks for the deadline make a goroutine for each call.
-	e := enginetest.New(t, func(c *engine.Config) { c.Uninterruptible = true })
+	e := newEngine(t, func(c *engine.Config) { c.Uninterruptible = true })
 	p := enginetest.Pool(t, e, wasm, engine.PoolConfig{Funcs: newHost().funcs()})
 	err := p.Do(t.Context(), func(ctx context.Context, g abi.Guest) error {
 		stack := make([]uint64, 1)

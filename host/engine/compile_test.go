@@ -52,7 +52,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"no memory", genModule{funcs: []genFunc{noop}, noMemory: true}.bytes(), "exports no memory"},
 		{"a command", genModule{funcs: []genFunc{{name: "_start"}}}.bytes(), "-buildmode=c-shared"},
 	}
-	e := enginetest.New(t)
+	e := newEngine(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := e.Compile(t.Context(), "bad", tt.wasm)
@@ -64,7 +64,7 @@ func TestCompileRefuses(t *testing.T) {
 }
 
 func TestModuleTellsWhatItHas(t *testing.T) {
-	e := enginetest.New(t)
+	e := newEngine(t)
 	m, err := e.Compile(t.Context(), "guest", guest(t))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestTableGrowth(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			wasm := genModule{funcs: []genFunc{grow}, tables: tt.table}.bytes()
-			p := enginetest.Pool(t, enginetest.New(t), wasm, engine.PoolConfig{Limits: engine.Limits{MaxInstances: 1}})
+			p := enginetest.Pool(t, newEngine(t), wasm, engine.PoolConfig{Limits: engine.Limits{MaxInstances: 1}})
 			if got, err := enginetest.Call(t.Context(), p, "grow", tt.fits); err != nil || got&0xffffffff == 0xffffffff {
 				t.Errorf("want growth by %d, got %#x, %v", tt.fits, got, err)
 			}

@@ -1,6 +1,15 @@
 // Package engine runs WebAssembly modules: it compiles them, links host functions to them, keeps pools of instances
 // and bounds what a guest may use. It is the only package that knows the WebAssembly runtime.
 //
+// An app starts once: its module is rewritten (package abi/wasm) so that its memory and its globals are all its state,
+// the guest is started, and the result is kept as the app's image. An instance is a mapping of the image, copy on
+// write, which costs microseconds and 4 KiB, and going back to the image costs copying the pages that a call has
+// written. So every call can have a clean instance (policy Reset). Compiled guests count their fuel, and come back to
+// the host when a slice of it is used up: that is where deadlines are kept and where Go's garbage collector gets its
+// turn. Instances of one image have what the guest made of random numbers while it started in common, except for the
+// state of Go's own generators, of which each instance and each call gets its own: see entropy.go. Modules that cannot
+// have an image, such as those that change their tables, are started for each instance.
+//
 // It knows nothing of building blocks: what a guest may import comes as []abi.Func, and what is called in a guest is
 // called through abi.Guest. A guest can end its own call in any way, it can never harm the host or another call.
 package engine
@@ -20,7 +29,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 )
 
@@ -35,6 +43,8 @@ type Config struct {
 	TraceID func(ctx context.Context) string
 	// Interpreter runs guests without compiling them to machine code: much slower, for suspected miscompilation.
 	Interpreter bool
+	// Images says how instances are made.
+	Images Images
 	// Uninterruptible compiles guests without checks for their deadline. A guest that loops then never ends. It is
 	// there to measure what the checks cost.
 	Uninterruptible bool
@@ -42,15 +52,34 @@ type Config struct {
 	Workers int
 }
 
+// Images says how instances are made.
+type Images uint8
+
+const (
+	// ImagesAuto takes an image of each app once it has started, and makes its instances from that: mapped copy on
+	// write where the system can do it, else copied. Modules that cannot have an image are started for each instance.
+	ImagesAuto Images = iota
+	// ImagesRead is ImagesAuto without the system call that finds written pages, which Linux has since 6.7.
+	ImagesRead
+	// ImagesCopied copies the whole image for each instance and each reset, as systems other than Linux do.
+	ImagesCopied
+	// ImagesOff starts the guest for each instance, and interrupts it by checks of the runtime, which make it several
+	// times slower.
+	ImagesOff
+)
+
 // Engine compiles and runs modules. It is safe for concurrent use.
 type Engine struct {
 	cfg     Config
 	log     *slog.Logger
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache
+	started time.Time
 	// cacheDir is empty when compiled modules are kept in memory only.
 	cacheDir string
-	wasi     hostModule
+	// metered runs modules that are rewritten, checked runs others as they are.
+	metered, checked *runner
+	// tracker finds what a reset has to copy back; nil if images are copied whole.
+	tracker tracker
+	slots   *slotBudget
 
 	mu     sync.Mutex
 	pools  map[*Pool]struct{} // guarded by mu
@@ -59,7 +88,7 @@ type Engine struct {
 
 // New starts an engine. It fails only when the runtime itself cannot start.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
-	e := &Engine{cfg: cfg, log: cfg.Log, pools: map[*Pool]struct{}{}}
+	e := &Engine{cfg: cfg, log: cfg.Log, started: time.Now(), pools: map[*Pool]struct{}{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -67,40 +96,47 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		e.cfg.Workers = runtime.GOMAXPROCS(0)
 	}
 	e.openCache(ctx)
-	// One runtime for everything: v1.12.0 mixes up type ids when runtimes share a cache.
-	rc := wazero.NewRuntimeConfig()
-	if cfg.Interpreter {
-		rc = wazero.NewRuntimeConfigInterpreter()
+	e.openTracker(ctx)
+	var err error
+	if e.checked, err = e.newRunner(ctx, false); err != nil {
+		return nil, err
 	}
-	rc = rc.WithCompilationCache(e.cache).
-		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst).
-		WithCloseOnContextDone(!cfg.Uninterruptible)
-	e.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
-	wasi, err := e.linkWASI(ctx)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the engine: %w", err), e.shutdown(ctx))
+	if e.metered, err = e.newRunner(ctx, true); err != nil {
+		return nil, errors.Join(err, e.checked.close(ctx))
 	}
-	e.wasi = wasi
 	return e, nil
+}
+
+// openTracker finds out how instances get their memory on this system.
+func (e *Engine) openTracker(ctx context.Context) {
+	e.slots = newSlotBudget(systemSlots())
+	if e.cfg.Images == ImagesOff || e.cfg.Images == ImagesCopied {
+		return
+	}
+	t, err := newTracker(e.cfg.Images == ImagesAuto)
+	if err != nil {
+		e.log.DebugContext(ctx, "images are copied, not mapped", "error", err)
+		return
+	}
+	e.tracker = t
 }
 
 // openCache opens the cache directory, or says why it goes on in memory.
 func (e *Engine) openCache(ctx context.Context) {
-	e.cache = wazero.NewCompilationCache()
 	dir := e.cfg.CacheDir
 	if dir == "" {
 		return
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err == nil {
-		err = probe(dir)
+		err = errors.Join(probe(dir), cache.Close(ctx))
 	}
 	if err != nil {
 		e.log.WarnContext(ctx, "the cache for compiled modules cannot be written; modules are compiled anew at each start",
 			"dir", dir, "error", err)
 		return
 	}
-	e.cache, e.cacheDir = cache, dir
+	e.cacheDir = dir
 }
 
 // probe finds out whether files can be made in dir and its sub-directories.
@@ -133,23 +169,54 @@ func (e *Engine) Compile(ctx context.Context, name string, wasm []byte) (*Module
 	}
 	start := time.Now()
 	ctx = experimental.WithCompilationWorkers(ctx, e.cfg.Workers)
-	compiled, err := e.compile(ctx, wasm)
-	if err != nil && e.mendCache(ctx, err) {
-		compiled, err = e.compile(ctx, wasm)
+	m := e.compileRewritten(ctx, name, wasm)
+	if m == nil {
+		compiled, err := e.compile(ctx, e.checked, wasm)
+		if err != nil {
+			return nil, compileError(name, err)
+		}
+		m = newModule(e, name, compiled)
 	}
-	if err != nil {
-		return nil, compileError(name, err)
-	}
-	m := newModule(e, name, compiled)
 	if err := m.check(); err != nil {
-		return nil, errors.Join(err, compiled.Close(ctx))
+		return nil, errors.Join(err, m.compiled.Close(ctx))
 	}
 	e.log.DebugContext(ctx, "module is compiled", "module", name, "bytes", len(wasm), "took", time.Since(start))
 	return m, nil
 }
 
-// compile keeps a panic of the decoder or the compiler on a strange module from ending the process.
-func (e *Engine) compile(ctx context.Context, wasm []byte) (_ wazero.CompiledModule, err error) {
+// compileRewritten gives a module that can have an image; nil for one that has to be run as it is.
+func (e *Engine) compileRewritten(ctx context.Context, name string, wasm []byte) *Module {
+	if e.cfg.Images == ImagesOff {
+		return nil
+	}
+	r := e.rewrite(ctx, name, wasm)
+	if r.Unfit != "" {
+		e.log.DebugContext(ctx, "module runs without an image", "module", name, "reason", r.Unfit)
+		return nil
+	}
+	compiled, err := e.compile(ctx, e.metered, r.Wasm)
+	if err != nil {
+		e.log.DebugContext(ctx, "module runs without an image", "module", name, "reason", err)
+		return nil
+	}
+	m := newModule(e, name, compiled)
+	// The code is compiled, and kept in the module's own memory no longer.
+	r.Wasm = nil
+	m.runner, m.rewritten = e.metered, r
+	return m
+}
+
+// compile compiles, and mends the cache if that is in the way.
+func (e *Engine) compile(ctx context.Context, r *runner, wasm []byte) (wazero.CompiledModule, error) {
+	compiled, err := e.tryCompile(ctx, r, wasm)
+	if err != nil && e.mendCache(ctx, err) {
+		return e.tryCompile(ctx, r, wasm)
+	}
+	return compiled, err
+}
+
+// tryCompile keeps a panic of the decoder or the compiler on a strange module from ending the process.
+func (e *Engine) tryCompile(ctx context.Context, r *runner, wasm []byte) (_ wazero.CompiledModule, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "the compiler panicked on a module; this is a bug of the host", "panic", fmt.Sprint(r),
@@ -157,7 +224,7 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (_ wazero.CompiledMod
 			err = fmt.Errorf("the compiler panicked: %v", r)
 		}
 	}()
-	return e.runtime.CompileModule(ctx, wasm)
+	return r.runtime.CompileModule(ctx, wasm)
 }
 
 // mendCache tells whether err comes from the cache and not from the module, so that trying again may help.
@@ -209,7 +276,12 @@ func (e *Engine) Close(ctx context.Context) error {
 }
 
 func (e *Engine) shutdown(ctx context.Context) error {
-	return errors.Join(e.runtime.Close(ctx), e.cache.Close(ctx))
+	err := errors.Join(e.metered.close(ctx), e.checked.close(ctx))
+	if e.tracker != nil {
+		err = errors.Join(err, e.tracker.close())
+		e.tracker = nil
+	}
+	return err
 }
 
 // ErrClosed is returned by calls to a Pool or an Engine that is closed.

@@ -2,8 +2,12 @@ package engine_test
 
 import (
 	"context"
+	"flag"
+	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +23,37 @@ const (
 	hostIface  = "mrt:test/host@0.1.0"
 	guestIface = "mrt:test/guest@0.1.0"
 )
+
+// images is how the engines of the tests make their instances: TestMain runs all tests in each way, and
+// under the race detector, which is slow, in the first one.
+var images engine.Images
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	modes := map[engine.Images]string{
+		engine.ImagesAuto: "images", engine.ImagesRead: "images without PAGEMAP_SCAN",
+		engine.ImagesCopied: "copied images", engine.ImagesOff: "no images",
+	}
+	for images = range engine.Images(len(modes)) {
+		if code := m.Run(); code != 0 {
+			fmt.Println("FAIL with", modes[images])
+			os.Exit(code)
+		}
+		if bench := flag.Lookup("test.bench"); bench != nil && bench.Value.String() != "" {
+			break // benchmarks choose for themselves
+		}
+		if raceEnabled {
+			break
+		}
+	}
+}
+
+// newEngine starts an engine that ends with the test.
+func newEngine(t testing.TB, change ...func(*engine.Config)) *engine.Engine {
+	t.Helper()
+	mode := func(c *engine.Config) { c.Images = images }
+	return enginetest.New(t, append([]func(*engine.Config){mode}, change...)...)
+}
 
 // export is the core name of a function of the guest.
 func export(name string) string { return guestIface + "#" + name }
@@ -88,7 +123,7 @@ func guest(t testing.TB) []byte {
 func start(t testing.TB, h *host, cfg engine.PoolConfig) *engine.Pool {
 	t.Helper()
 	cfg.Funcs = h.funcs()
-	return enginetest.Pool(t, enginetest.New(t), guest(t), cfg)
+	return enginetest.Pool(t, newEngine(t), guest(t), cfg)
 }
 
 // wantTrap asserts that err is a trap of the kind whose text contains want.
@@ -154,6 +189,13 @@ func (l *logs) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (l *logs) WithGroup(string) slog.Handler { return l }
+
+// warned tells whether there was a warning.
+func (l *logs) warned() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(*l.records, func(r record) bool { return r.level == slog.LevelWarn })
+}
 
 // stream gives the guest's lines of one stream.
 func (l *logs) stream(name string) []record {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
@@ -38,6 +39,21 @@ type Instance struct {
 	stderr output
 	// idleSince is when the last call ended.
 	idleSince time.Time
+
+	// image is what the instance was made from and goes back to; nil for one whose guest was started in it.
+	image *image
+	// boot is the guest's clock while its image is made; nil later.
+	boot *bootClock
+	// globals are the guest's mutable globals, in the order of the image, and fuel is the one that counts its fuel.
+	globals []api.MutableGlobal
+	fuel    api.MutableGlobal
+	// given is the fuel that the guest got, metered what of it is in the pool's counters.
+	given   int64
+	metered uint64
+	// unseeded tells that the random state is still the image's, cooled that an idle instance holds no memory.
+	unseeded, cooled bool
+	// cleanups run when the call has ended.
+	cleanups []func()
 }
 
 // function is an export and the stack that it needs.
@@ -48,48 +64,72 @@ type function struct {
 
 var _ abi.Guest = (*Instance)(nil)
 
-// instantiate makes a new instance and runs its _initialize, within the pool's start timeout.
-func (p *Pool) instantiate(ctx context.Context) (*Instance, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.startTimeout, errStartTimeout)
-	defer cancel()
-	inst := &Instance{pool: p, mem: &memory{limit: p.limits.Memory}, funcs: make(map[string]function, 4)}
+// newInstance makes what holds an instance.
+func (p *Pool) newInstance(mem *memory) *Instance {
+	inst := &Instance{pool: p, mem: mem}
 	inst.stdout = output{inst: inst, log: p.stdout}
 	inst.stderr = output{inst: inst, log: p.stderr, panics: true}
-	cctx := inst.carriedBy(ctx)
-	inst.call = cctx
+	return inst
+}
+
+// make makes a new instance: from the image if the app has one, else by a start of the guest.
+func (p *Pool) make(ctx context.Context) (*Instance, error) {
 	start := time.Now()
-	err := inst.tryBoot(cctx)
-	inst.endCall()
+	newInstance := p.startNew
+	if p.module.rewritten != nil {
+		newInstance = p.fromImage
+	}
+	inst, err := newInstance(ctx)
 	p.hooks.instance(time.Since(start), err)
 	if err != nil {
-		inst.close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("app %s: the guest did not start: %w", p.app, err)
 	}
 	return inst, nil
 }
 
-// tryBoot keeps a panic of the runtime on a module that it should have refused from ending the process.
-func (i *Instance) tryBoot(ctx context.Context) (err error) {
+// startNew makes an instance and starts the guest in it, within the pool's start timeout.
+func (p *Pool) startNew(ctx context.Context) (*Instance, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.startTimeout, errStartTimeout)
+	defer cancel()
+	inst := p.newInstance(&memory{limit: p.limits.Memory})
+	cctx := inst.carriedBy(ctx)
+	inst.call = cctx
+	err := inst.try(cctx, inst.start)
+	inst.endCall()
+	if err != nil {
+		inst.close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return inst, nil
+}
+
+// try keeps a panic of the runtime on a module that it should have refused from ending the process.
+func (i *Instance) try(ctx context.Context, f func(context.Context) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = i.ended(ctx, "instantiate", hostPanic(ctx, i.pool.log, "instantiate", r))
 		}
 	}()
-	return i.boot(ctx)
+	return f(ctx)
 }
 
-func (i *Instance) boot(ctx context.Context) error {
+// instantiate has the runtime make the module's instance.
+func (i *Instance) instantiate(ctx context.Context, cfg wazero.ModuleConfig) error {
 	p := i.pool
-	cfg := p.moduleConfig.WithStdout(&i.stdout).WithStderr(&i.stderr).WithNanosleep(i.sleep)
+	cfg = cfg.WithStdout(&i.stdout).WithStderr(&i.stderr).WithNanosleep(i.sleep)
 	ictx := experimental.WithMemoryAllocator(ctx, i.mem)
 	ictx = experimental.WithImportResolver(ictx, p.resolve)
-	module, err := p.module.engine.runtime.InstantiateModule(ictx, p.module.compiled, cfg)
+	module, err := p.module.runner.runtime.InstantiateModule(ictx, p.module.compiled, cfg)
 	if err != nil {
 		return i.ended(ctx, "instantiate", err)
 	}
 	i.module = module
-	if fn := module.ExportedFunction(reallocName); fn != nil {
-		i.realloc = function{fn: fn, slots: len(i.reallocStack)}
+	return nil
+}
+
+func (i *Instance) start(ctx context.Context) error {
+	if err := i.instantiate(ctx, i.pool.moduleConfig); err != nil {
+		return err
 	}
 	if !i.Has(initializeName) {
 		return nil
@@ -148,7 +188,8 @@ func (i *Instance) enter(ctx context.Context, name string, f function, stack []u
 		err = f.fn.CallWithStack(ctx, stack)
 	}
 	if err == nil && !i.pool.module.engine.cfg.Uninterruptible {
-		// The runtime may be closing the module just now, because ctx ended as the call did.
+		// A result that comes late is none. And where the runtime watches over ctx, it may be closing the module just
+		// now, because ctx ended as the call did.
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -167,14 +208,25 @@ func (i *Instance) lookup(name string) (function, error) {
 	}
 	d := fn.Definition()
 	f := function{fn: fn, slots: max(len(d.ParamTypes()), len(d.ResultTypes()))}
+	if i.funcs == nil {
+		i.funcs = make(map[string]function, 2)
+	}
 	i.funcs[name] = f
 	return f, nil
+}
+
+// dropFuncs gives up the functions, each of which has a stack.
+func (i *Instance) dropFuncs() {
+	i.funcs, i.realloc = nil, function{}
 }
 
 // Realloc implements abi.Guest.
 func (i *Instance) Realloc(ctx context.Context, old, oldSize, align, size uint32) uint32 {
 	if i.trap != nil {
 		panic(i.trap)
+	}
+	if i.realloc.fn == nil {
+		i.realloc = function{fn: i.module.ExportedFunction(reallocName), slots: len(i.reallocStack)}
 	}
 	if i.realloc.fn == nil {
 		abi.Trapf("the guest exports no %s, which is needed to pass strings and lists to it", reallocName)
@@ -211,12 +263,50 @@ func (i *Instance) lied(ctx context.Context, format string, args ...any) {
 func (i *Instance) endCall() {
 	i.stdout.flush()
 	i.stderr.flush()
+	for n := len(i.cleanups); n > 0; n = len(i.cleanups) {
+		f := i.cleanups[n-1]
+		i.cleanups = i.cleanups[:n-1]
+		f()
+	}
 	i.call = i.pool.base
 	i.mem.refused = 0
 }
 
-// usable tells whether the instance may serve another call.
-func (i *Instance) usable() bool { return i.trap == nil && !i.module.IsClosed() && !i.calling.Load() }
+// settle ends a call and tells whether the instance may serve another one. An instance that trapped, or whose app
+// wants a clean one for each call, goes back to its image, or else is not used again.
+func (i *Instance) settle() bool {
+	i.endCall()
+	p := i.pool
+	if total := i.spent(); total > i.metered {
+		p.spent(total - i.metered)
+		i.metered = total
+	}
+	if i.module.IsClosed() || i.calling.Load() {
+		return false
+	}
+	if i.trap == nil && p.policy == Reuse {
+		return true
+	}
+	if i.image == nil || i.trap != nil && i.trap.Kind == abi.TrapHost {
+		// After a bug of the host nothing is known about the runtime's state.
+		return false
+	}
+	if err := i.reset(); err != nil {
+		p.log.WarnContext(p.base, "an instance could not be reset; it is dropped", "error", err)
+		return false
+	}
+	return true
+}
+
+// AtEnd has f run when the guest's call that ctx belongs to has ended, in whatever way, and before the instance serves
+// another: to drop what the host keeps for a call. Outside of a guest's call it does nothing and is false.
+func AtEnd(ctx context.Context, f func()) bool {
+	inst := instanceOf(ctx)
+	if inst != nil {
+		inst.cleanups = append(inst.cleanups, f)
+	}
+	return inst != nil
+}
 
 // close ends the instance. No call may be in flight: its memory goes away.
 func (i *Instance) close(ctx context.Context) {

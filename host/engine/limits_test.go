@@ -104,7 +104,7 @@ func TestMemoryLimit(t *testing.T) {
 	wasm := guest(t)
 	for _, interpreter := range []bool{false, true} {
 		t.Run(map[bool]string{false: "compiled", true: "interpreted"}[interpreter], func(t *testing.T) {
-			e := enginetest.New(t, func(c *engine.Config) { c.Interpreter = interpreter })
+			e := newEngine(t, func(c *engine.Config) { c.Interpreter = interpreter })
 			small := enginetest.Pool(t, e, wasm, engine.PoolConfig{Funcs: newHost().funcs(), Limits: engine.Limits{Memory: 6 << 20}})
 			large := enginetest.Pool(t, e, wasm, engine.PoolConfig{Funcs: newHost().funcs(), Limits: engine.Limits{Memory: 64 << 20}})
 			const kib = 5 << 10
@@ -130,7 +130,7 @@ func TestMemoryLimit(t *testing.T) {
 func TestMemoryGrowFails(t *testing.T) {
 	grow := []byte{0x20, 0, 0x40, 0}
 	wasm := genModule{funcs: []genFunc{{name: "grow", params: []byte{i32}, results: []byte{i32}, body: grow}}}.bytes()
-	p := enginetest.Pool(t, enginetest.New(t), wasm, engine.PoolConfig{Limits: engine.Limits{Memory: 1 << 20, MaxInstances: 1}})
+	p := enginetest.Pool(t, newEngine(t), wasm, engine.PoolConfig{Limits: engine.Limits{Memory: 1 << 20, MaxInstances: 1}})
 	for _, step := range []struct{ pages, want uint64 }{{15, 1}, {1, 0xffffffff}, {0, 16}, {0xffff_ffff, 0xffffffff}} {
 		got, err := enginetest.Call(t.Context(), p, "grow", step.pages)
 		if err != nil || got&0xffffffff != step.want {
@@ -153,7 +153,7 @@ func TestGuestThatDoesNotStart(t *testing.T) {
 		{"the start section traps", genModule{funcs: []genFunc{{name: "x"}, {name: "s", body: unreachable}}, start: 1}, "unreachable"},
 		{"the start section loops", genModule{funcs: []genFunc{{name: "x"}, {name: "s", body: loop}}, start: 1}, "did not start within 100ms"},
 	}
-	e := enginetest.New(t)
+	e := newEngine(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m, err := e.Compile(t.Context(), "m", tt.wasm.bytes())

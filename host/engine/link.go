@@ -28,12 +28,12 @@ func (h hostModule) close(ctx context.Context) error {
 }
 
 // instantiateHost makes an anonymous host module, so that every app can have its own functions of one name.
-func (e *Engine) instantiateHost(ctx context.Context, b wazero.HostModuleBuilder) (hostModule, error) {
+func (r *runner) instantiateHost(ctx context.Context, b wazero.HostModuleBuilder) (hostModule, error) {
 	compiled, err := b.Compile(ctx)
 	if err != nil {
 		return hostModule{}, err
 	}
-	module, err := e.runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName(""))
+	module, err := r.runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
 		return hostModule{}, errors.Join(err, compiled.Close(ctx))
 	}
@@ -41,8 +41,8 @@ func (e *Engine) instantiateHost(ctx context.Context, b wazero.HostModuleBuilder
 }
 
 // link checks a module's imports and exports against what the host provides and expects, and makes the host modules.
-func (e *Engine) link(ctx context.Context, m *Module, cfg PoolConfig) (map[string]hostModule, error) {
-	offered, err := offer(e.wasi, cfg.Funcs)
+func (r *runner) link(ctx context.Context, m *Module, cfg PoolConfig) (map[string]hostModule, error) {
+	offered, err := offer(r.wasi, cfg.Funcs)
 	if err != nil {
 		return nil, fmt.Errorf("app %s: %w", cfg.App, err)
 	}
@@ -57,7 +57,7 @@ func (e *Engine) link(ctx context.Context, m *Module, cfg PoolConfig) (map[strin
 		}
 		b, ok := builders[imp.Module]
 		if !ok {
-			b = e.runtime.NewHostModuleBuilder(imp.Module)
+			b = r.runtime.NewHostModuleBuilder(imp.Module)
 			builders[imp.Module] = b
 		}
 		fn := offered[imp.Module][imp.Name].fn
@@ -67,7 +67,7 @@ func (e *Engine) link(ctx context.Context, m *Module, cfg PoolConfig) (map[strin
 	}
 	linked := map[string]hostModule{}
 	for name, b := range builders {
-		h, err := e.instantiateHost(ctx, b)
+		h, err := r.instantiateHost(ctx, b)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("app %s: link %s: %w", cfg.App, name, err), closeLinked(ctx, linked))
 		}
@@ -208,6 +208,7 @@ func checkExports(m *Module, expected []abi.Func) []string {
 		}
 	}
 	check(initializeName, signature{})
+	check(warmUpName, signature{})
 	check(reallocName, signature{
 		params:  []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32},
 		results: []abi.ValType{abi.I32},

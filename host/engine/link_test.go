@@ -25,7 +25,7 @@ func TestLinkListsAllProblems(t *testing.T) {
 		{name: "mrt:http/handler@0.1.0#handle", params: []byte{i64}},
 		{name: "mrt:pubsub/subscriber@0.1.0#one"},
 	}}.bytes()
-	e := enginetest.New(t)
+	e := newEngine(t)
 	m, err := e.Compile(t.Context(), "bad.wasm", wasm)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestLinkListsAllProblems(t *testing.T) {
 }
 
 func TestUnknownInterfaceListsTheKnown(t *testing.T) {
-	e := enginetest.New(t)
+	e := newEngine(t)
 	m, err := e.Compile(t.Context(), "bad", genModule{funcs: []genFunc{{module: "acme:billing/money", name: "pay"}}}.bytes())
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestUnknownInterfaceListsTheKnown(t *testing.T) {
 }
 
 func TestPoolRefusesConfig(t *testing.T) {
-	e := enginetest.New(t)
+	e := newEngine(t)
 	m, err := e.Compile(t.Context(), "m", genModule{funcs: []genFunc{{name: "f"}}, minPages: 32}.bytes())
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestPoolRefusesConfig(t *testing.T) {
 
 // Two apps run the same module with different host functions of the same name.
 func TestAppsHaveTheirOwnHostFunctions(t *testing.T) {
-	e := enginetest.New(t)
+	e := newEngine(t)
 	wasm := guest(t)
 	constant := func(v uint64) []abi.Func {
 		funcs := newHost().funcs()
@@ -133,7 +133,7 @@ func TestAppsHaveTheirOwnHostFunctions(t *testing.T) {
 
 // A module may be closed while pools run it; its code goes when they are closed.
 func TestModuleCloseWaitsForPools(t *testing.T) {
-	e := enginetest.New(t)
+	e := newEngine(t)
 	m, err := e.Compile(t.Context(), "m", guest(t))
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ type memory struct {
 	region, buf []byte
 	mapped      bool
 	limit       uint64
+	// slots is where region comes from if an image is mapped there; nil otherwise.
+	slots *slots
 	// refused is the size, in bytes, of a growth that was over the limit; 0 if there was none.
 	refused uint64
 }
@@ -23,6 +25,9 @@ var (
 
 // Allocate implements experimental.MemoryAllocator.
 func (m *memory) Allocate(capacity, maximum uint64) experimental.LinearMemory {
+	if m.slots != nil {
+		return m
+	}
 	size := min(m.limit, maximum)
 	if region, err := reserve(size); err == nil {
 		m.region, m.mapped = region, true
@@ -52,13 +57,27 @@ func (m *memory) Reallocate(size uint64) []byte {
 	return m.buf
 }
 
+// place maps an image over a slot, which becomes the region.
+func (m *memory) place(s *slots, img *image) error {
+	region, err := s.take(img)
+	if err != nil {
+		return err
+	}
+	m.region, m.slots = region, s
+	m.mapped = true
+	return nil
+}
+
 // Free implements experimental.LinearMemory.
 func (m *memory) Free() {}
 
 // release gives the memory back. No guest code may run after it.
 func (m *memory) release() error {
-	region, mapped := m.region, m.mapped
-	m.region, m.buf, m.mapped = nil, nil, false
+	region, mapped, slots := m.region, m.mapped, m.slots
+	m.region, m.buf, m.mapped, m.slots = nil, nil, false, nil
+	if slots != nil {
+		return slots.give(region)
+	}
 	if mapped {
 		return unreserve(region)
 	}

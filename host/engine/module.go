@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/wasm"
 )
 
 // The exports that every guest has or may have.
@@ -31,8 +32,11 @@ type Module struct {
 	engine   *Engine
 	name     string
 	compiled wazero.CompiledModule
-	imports  []Import
-	exports  map[string]signature
+	runner   *runner
+	// rewritten is nil for a module that is run as it is.
+	rewritten *rewritten
+	imports   []Import
+	exports   map[string]signature
 	// minMemory is the memory, in bytes, that every instance has from the start.
 	minMemory uint64
 
@@ -82,13 +86,19 @@ func valTypes(vs []api.ValueType) []abi.ValType {
 }
 
 func newModule(e *Engine, name string, compiled wazero.CompiledModule) *Module {
-	m := &Module{engine: e, name: name, compiled: compiled, exports: map[string]signature{}}
+	m := &Module{engine: e, name: name, compiled: compiled, runner: e.checked, exports: map[string]signature{}}
 	for _, d := range compiled.ImportedFunctions() {
 		module, fn, _ := d.Import()
+		if module == wasm.FuelModule {
+			continue
+		}
 		s := signatureOf(d)
 		m.imports = append(m.imports, Import{Module: module, Name: fn, Params: s.params, Results: s.results})
 	}
 	for export, d := range compiled.ExportedFunctions() {
+		if export == wasm.StartExport {
+			continue
+		}
 		m.exports[export] = signatureOf(d)
 	}
 	return m

@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
 )
@@ -43,9 +43,13 @@ type Limits struct {
 // Policy is what happens to an instance between calls.
 type Policy uint8
 
-// Reuse keeps an instance as a call left it: state survives from call to call of one instance. It is the only policy
-// so far.
-const Reuse Policy = 0
+const (
+	// Reuse keeps an instance as a call left it: state survives from call to call of one instance.
+	Reuse Policy = iota
+	// Reset gives every call an instance as it was when the guest had started: nothing of one call is left for the
+	// next.
+	Reset
+)
 
 // PoolConfig configures a Pool. Only App is needed.
 type PoolConfig struct {
@@ -99,8 +103,8 @@ func (c PoolConfig) withDefaults(m *Module) (PoolConfig, error) {
 		return c, fmt.Errorf("app %s: want at least one instance, found %d (spec.limits.maxInstances)", c.App, l.MaxInstances)
 	case c.Warm < 0 || c.Warm > l.MaxInstances:
 		return c, fmt.Errorf("app %s: want 0 to %d warm instances, found %d", c.App, l.MaxInstances, c.Warm)
-	case c.Policy != Reuse:
-		return c, fmt.Errorf("app %s: want the policy reuse, found %d", c.App, c.Policy)
+	case c.Policy > Reset:
+		return c, fmt.Errorf("app %s: want the policy reuse or reset, found %d", c.App, c.Policy)
 	}
 	return c, nil
 }
@@ -126,6 +130,15 @@ type Pool struct {
 	stdout, stderr *slog.Logger
 	hooks          Hooks
 	counters       counters
+	policy         Policy
+	// slots are the places of the instances' memories; nil if images are not mapped.
+	slots *slots
+	// image is made by the first who needs it, who holds booting.
+	image   atomic.Pointer[image]
+	booting sync.Mutex
+	// cloned is the configuration of instances made from the image; cloneOnce guards it.
+	cloned    wazero.ModuleConfig
+	cloneOnce sync.Once
 	// base is the context of what no call waits for.
 	base context.Context //nolint:containedctx // it is the pool's life
 	// maxStarting bounds the instances that are made at a time: making one keeps a CPU busy.
@@ -158,16 +171,22 @@ func (m *Module) Pool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	if err := m.acquire(); err != nil {
 		return nil, fmt.Errorf("app %s: %w", cfg.App, err)
 	}
-	linked, err := m.engine.link(ctx, m, cfg)
+	linked, err := m.runner.link(ctx, m, cfg)
 	if err != nil {
 		return nil, errors.Join(err, m.release(ctx))
 	}
 	log := cfg.Log.With("app", cfg.App)
 	p := &Pool{
-		app: cfg.App, module: m, moduleConfig: mc, linked: linked, limits: cfg.Limits,
+		app: cfg.App, module: m, moduleConfig: mc, linked: linked, limits: cfg.Limits, policy: cfg.Policy,
 		warm: cfg.Warm, startTimeout: cfg.StartTimeout, idleTimeout: cfg.IdleTimeout,
 		log: log, stdout: log.With("stream", "stdout"), stderr: log.With("stream", "stderr"),
 		hooks: cfg.Hooks, base: context.WithoutCancel(ctx), maxStarting: runtime.GOMAXPROCS(0), drained: make(chan struct{}),
+	}
+	if m.rewritten != nil && m.engine.tracker != nil {
+		p.slots = newSlots(cfg.Limits.Memory, cfg.Limits.MaxInstances, m.engine.slots)
+	}
+	if m.rewritten == nil && cfg.Policy == Reset && m.engine.cfg.Images != ImagesOff {
+		p.log.InfoContext(ctx, "the app's module cannot have an image: it is started anew for each call, which takes long")
 	}
 	if err := m.engine.add(p); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
@@ -194,27 +213,25 @@ func (p *Pool) warmUp(ctx context.Context) error {
 
 // resolve gives the host module that an instance imports.
 func (p *Pool) resolve(name string) api.Module {
-	if name == wasi_snapshot_preview1.ModuleName {
-		return p.module.engine.wasi.module
-	}
 	if h, ok := p.linked[name]; ok {
 		return h.module
 	}
-	return nil
+	return p.module.runner.shared(name)
 }
 
 // Do runs fn with an instance that no other call uses meanwhile, and waits for one if all are busy. fn's context
 // carries the instance to the host functions and ends with the app's timeout; fn must not keep the guest.
 //
 // It fails with an *OverloadedError when the queue is full, with an *abi.Trap when the guest trapped, exited or ran
-// out of time, with ErrClosed after Close, and else with fn's error. An instance that trapped is never used again;
-// one for which fn gives an ordinary error is.
+// out of time, with ErrClosed after Close, and else with fn's error. An instance that trapped is as new in its next
+// call, or there is none; one for which fn gives an ordinary error is what the policy says.
 func (p *Pool) Do(ctx context.Context, fn func(ctx context.Context, g abi.Guest) error) error {
 	inst, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
 	p.counters.calls.Add(1)
+	inst.seed()
 	if p.limits.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, p.limits.Timeout, errTimeout)
@@ -225,7 +242,7 @@ func (p *Pool) Do(ctx context.Context, fn func(ctx context.Context, g abi.Guest)
 	returned := false
 	// fn may also end by runtime.Goexit, which gives no panic: only a return makes the instance reusable.
 	defer func() {
-		p.giveBack(inst, returned && inst.usable())
+		p.giveBack(inst, returned && inst.settle())
 	}()
 	err = p.run(cctx, inst, fn)
 	returned = true
@@ -305,6 +322,12 @@ func (p *Pool) lastLocked() bool {
 func (p *Pool) finish() {
 	if err := errors.Join(closeLinked(p.base, p.linked), p.module.release(p.base)); err != nil {
 		p.log.WarnContext(p.base, "the pool did not close cleanly", "error", err)
+	}
+	if img := p.image.Load(); img != nil {
+		img.close()
+	}
+	if p.slots != nil {
+		p.slots.close()
 	}
 	p.module.engine.remove(p)
 	close(p.drained)

@@ -131,7 +131,7 @@ func (p *Pool) growLocked() {
 
 // start makes one instance, for which the caller has counted live and starting up.
 func (p *Pool) start(ctx context.Context) error {
-	inst, err := p.instantiate(ctx)
+	inst, err := p.make(ctx)
 	p.mu.Lock()
 	p.starting--
 	if err == nil {
@@ -191,11 +191,51 @@ func (p *Pool) trimLaterLocked() {
 	if p.trimmer != nil || len(p.idle) <= p.warm {
 		return
 	}
-	p.trimmer = time.AfterFunc(time.Until(p.idle[0].idleSince.Add(p.idleTimeout)), p.trim)
+	next := p.idle[0].idleSince.Add(p.idleTimeout)
+	for _, inst := range p.idle[:len(p.idle)-p.warm] {
+		if p.coolable(inst) {
+			if at := inst.idleSince.Add(p.idleTimeout / coolShare); at.Before(next) {
+				next = at
+			}
+			break
+		}
+	}
+	p.trimmer = time.AfterFunc(time.Until(next), p.trim)
+}
+
+// coolShare is the part of the idle timeout, as a divisor, after which an idle instance gives its memory back.
+const coolShare = 8
+
+// coolable tells whether an idle instance has memory that can be given back: one that holds no state.
+func (p *Pool) coolable(inst *Instance) bool {
+	return inst.unseeded && !inst.cooled && inst.mem.slots != nil
+}
+
+// coolIdle gives back the memory of the instances that have been idle for a while. It looks for one at a time, so that
+// calls do not wait for all of them.
+func (p *Pool) coolIdle() {
+	for {
+		p.mu.Lock()
+		var next *Instance
+		for _, inst := range p.idle[:max(len(p.idle)-p.warm, 0)] {
+			if p.coolable(inst) && time.Since(inst.idleSince) >= p.idleTimeout/coolShare {
+				next = inst
+				break
+			}
+		}
+		if next != nil {
+			next.cool()
+		}
+		p.mu.Unlock()
+		if next == nil {
+			return
+		}
+	}
 }
 
 // trim closes the instances that have been idle too long. The longest idle is first.
 func (p *Pool) trim() {
+	p.coolIdle()
 	p.mu.Lock()
 	p.trimmer = nil
 	n := 0

@@ -19,6 +19,9 @@ type Hooks struct {
 	Waited func(d time.Duration)
 	// Overload is told of each call that was refused because the queue was full.
 	Overload func()
+	// Spent is told of each call's fuel: about the number of instructions that the guest ran. It is not told of
+	// modules that run without an image.
+	Spent func(fuel uint64)
 }
 
 func (h Hooks) instance(took time.Duration, err error) {
@@ -38,8 +41,8 @@ const trapKinds = int(abi.TrapHost) + 1
 
 // counters count since the pool was made.
 type counters struct {
-	calls, overloads, started atomic.Uint64
-	traps                     [trapKinds]atomic.Uint64
+	calls, overloads, started, resets, fuel atomic.Uint64
+	traps                                   [trapKinds]atomic.Uint64
 }
 
 // Stats is the state of a pool at one moment.
@@ -50,6 +53,13 @@ type Stats struct {
 	Queued int
 	// Calls were begun, Overloads refused, and Started instances made since the pool was made.
 	Calls, Overloads, Started uint64
+	// Resets counts how often an instance was brought back to the image.
+	Resets uint64
+	// Fuel is what the guests have used: about the number of instructions.
+	Fuel uint64
+	// Image tells how instances get their memory: "mapped" or "copied" from the app's image, or "" for an app without
+	// one, which is started for each instance. An image is made with the first instance.
+	Image string
 	// Traps counts by kind.
 	Traps map[abi.TrapKind]uint64
 }
@@ -58,6 +68,7 @@ type Stats struct {
 func (p *Pool) Stats() Stats {
 	s := Stats{
 		Calls: p.counters.calls.Load(), Overloads: p.counters.overloads.Load(), Started: p.counters.started.Load(),
+		Resets: p.counters.resets.Load(), Fuel: p.counters.fuel.Load(),
 		Traps: map[abi.TrapKind]uint64{},
 	}
 	for k := range p.counters.traps {
@@ -65,10 +76,21 @@ func (p *Pool) Stats() Stats {
 			s.Traps[abi.TrapKind(k)] = n
 		}
 	}
+	if img := p.image.Load(); img != nil {
+		s.Image = img.kind()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Live, s.Starting, s.Idle, s.Queued = p.live, p.starting, len(p.idle), p.waiting.Len()
 	return s
+}
+
+// spent counts a call's fuel.
+func (p *Pool) spent(fuel uint64) {
+	p.counters.fuel.Add(fuel)
+	if p.hooks.Spent != nil {
+		p.hooks.Spent(fuel)
+	}
 }
 
 func (p *Pool) trapped(kind abi.TrapKind) {

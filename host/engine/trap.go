@@ -36,7 +36,7 @@ func (i *Instance) ended(ctx context.Context, name string, err error) error {
 		trap.Reason = line + "; " + trap.Reason
 	}
 	i.trap = trap
-	i.pool.log.LogAttrs(ctx, slog.LevelWarn, "the guest's call ended in a trap; its instance is dropped",
+	i.pool.log.LogAttrs(ctx, slog.LevelWarn, "the guest's call ended in a trap",
 		slog.String("func", trap.Func), slog.String("kind", trap.Kind.String()), slog.String("reason", trap.Reason),
 		slog.String("stack", stack))
 	i.pool.trapped(trap.Kind)

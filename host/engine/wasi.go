@@ -24,13 +24,31 @@ type ExitError struct{ Code uint32 }
 func (e *ExitError) Error() string { return fmt.Sprintf("exited with code %d", e.Code) }
 
 // linkWASI makes the WASI preview 1 functions, which all pools share: they work on the instance that calls them.
-func (e *Engine) linkWASI(ctx context.Context) (hostModule, error) {
-	b := e.runtime.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
+func (r *runner) linkWASI(ctx context.Context) (hostModule, error) {
+	b := r.runtime.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
 	// The runtime's own proc_exit closes the module inside of the call.
 	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(procExit), []api.ValueType{api.ValueTypeI32}, nil).
 		Export("proc_exit")
-	return e.instantiateHost(ctx, b)
+	// Those that change the table of open files, which a reset would have to bring back: there are no files but the
+	// standard streams, and these stay.
+	number := api.ValueTypeI32
+	for name, params := range map[string][]api.ValueType{
+		"fd_close": {number}, "fd_fdstat_set_flags": {number, number}, "fd_renumber": {number, number},
+	} {
+		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(keepStreams), params, []api.ValueType{number}).Export(name)
+	}
+	return r.instantiateHost(ctx, b)
+}
+
+// keepStreams tells the guest that its standard stream is changed, or that there is no such file.
+func keepStreams(_ context.Context, _ api.Module, stack []uint64) {
+	const lastStream, badFile = 2, 8 // badFile is WASI's errno for it
+	if uint32(stack[0]) > lastStream {
+		stack[0] = badFile
+		return
+	}
+	stack[0] = 0
 }
 
 func procExit(_ context.Context, _ api.Module, stack []uint64) {

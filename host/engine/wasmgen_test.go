@@ -20,6 +20,7 @@ type genModule struct {
 	noMemory bool
 	minPages uint32
 	tables   []byte // the body of the table section
+	globals  []byte // the body of the global section
 	start    int    // index of the start function, 0 for none (imports come first)
 	custom   []byte
 }
@@ -48,6 +49,10 @@ func (m genModule) bytes() []byte {
 	if !m.noMemory {
 		out = append(out, section(5, [][]byte{cat([]byte{0}, uleb(max(m.minPages, 1)))})...)
 		exp = append(exp, cat(str("memory"), []byte{2, 0}))
+	}
+	if m.globals != nil {
+		out = append(out, 6)
+		out = append(out, sized(m.globals)...)
 	}
 	out = append(out, section(7, exp)...)
 	if m.start > 0 {

@@ -20,7 +20,6 @@ type pending struct {
 func notYet() []pending {
 	return []pending{
 		{kind: "App", path: "spec.source.oci", refuse: true, what: "apps from a registry are not available yet; use go or wasm"},
-		{kind: "App", path: "spec.instances", value: "reset", what: "instances are not reset yet: requests that one instance serves share its memory"},
 		{kind: "App", path: "spec.actors", what: "actors are not available yet"},
 		{kind: "Configuration", path: "spec.tracing.zipkin", what: "export to Zipkin is not available; use otel"},
 		{kind: "Configuration", path: "spec.metrics.enabled"},

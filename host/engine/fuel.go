@@ -1,0 +1,35 @@
+package engine
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// fuelSlice is how much fuel a guest gets at a time. A unit is about one instruction, so that a guest comes back to
+// the host about every 50 microseconds: for its deadline, and for the garbage collector, which cannot stop compiled
+// code.
+const fuelSlice = 100_000
+
+// yield is what a guest calls when its fuel is used up: it gives more, or ends the call if its context has ended.
+func yield(ctx context.Context, _ api.Module, stack []uint64) {
+	if err := ctx.Err(); err != nil {
+		panic(err)
+	}
+	if inst := instanceOf(ctx); inst != nil {
+		inst.given += fuelSlice - int64(stack[0])
+	}
+	stack[0] = fuelSlice
+	// Whoever waits for a CPU goes first: many guests that compute then share the CPUs in slices of microseconds, and
+	// not of the 10 ms that Go lets a goroutine run, so that short calls are served between them.
+	runtime.Gosched()
+}
+
+// spent is the fuel that the instance has used since it was made.
+func (i *Instance) spent() uint64 {
+	if i.fuel == nil {
+		return 0
+	}
+	return uint64(max(i.given-int64(i.fuel.Get()), 0))
+}
