@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,7 +45,18 @@ type Server struct {
 	listeners []net.Listener
 	failed    error
 	wg        sync.WaitGroup
+
+	// draining makes every response the last of its connection; latest is when a request last began, in Unix
+	// nanoseconds.
+	draining atomic.Bool
+	latest   atomic.Int64
 }
+
+// How long a stop waits for requests on their way: until none has begun for quiet, at most drain.
+const (
+	quiet = 100 * time.Millisecond
+	drain = time.Second
+)
 
 // NewServer makes a server and does not listen yet.
 func NewServer(cfg ServerConfig) *Server {
@@ -54,14 +66,27 @@ func NewServer(cfg ServerConfig) *Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &Server{cfg: cfg, srv: &http.Server{
-		Handler: cfg.Handler, Protocols: protocols,
+	s := &Server{cfg: cfg}
+	s.srv = &http.Server{
+		Handler: s.last(cfg.Handler), Protocols: protocols,
 		MaxHeaderBytes:    or(cfg.MaxHeader, 64<<10),
 		ReadHeaderTimeout: or(cfg.HeaderTimeout, 10*time.Second),
 		ReadTimeout:       or(cfg.ReadTimeout, 2*time.Minute),
 		IdleTimeout:       or(cfg.IdleTimeout, 2*time.Minute),
 		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
-	}}
+	}
+	return s
+}
+
+// last has connections closed after their next response while the server drains.
+func (s *Server) last(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.latest.Store(time.Now().UnixNano())
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func or[T comparable](v, fallback T) T {
@@ -96,7 +121,7 @@ func (s *Server) Start(ctx context.Context) error {
 
 func (s *Server) serve(l net.Listener) {
 	err := s.srv.Serve(l)
-	if err == nil || errors.Is(err, http.ErrServerClosed) {
+	if err == nil || errors.Is(err, http.ErrServerClosed) || s.draining.Load() {
 		return
 	}
 	s.cfg.Log.Error(s.cfg.Name+" stopped listening", "address", l.Addr().String(), "error", err)
@@ -105,15 +130,38 @@ func (s *Server) serve(l net.Listener) {
 	s.failed = fmt.Errorf("%s stopped listening on %s: %w", s.cfg.Name, l.Addr(), err)
 }
 
-// Stop accepts nothing new and waits for the requests that run; when ctx ends first they are cut off and ctx's
-// error is given.
+// Stop accepts no new connection and waits for the requests that run; when ctx ends first they are cut off and ctx's
+// error is given. A request that is on its way on an open connection is still answered: closing at once what is idle
+// at this moment would drop it.
 func (s *Server) Stop(ctx context.Context) error {
+	s.draining.Store(true)
+	s.mu.Lock()
+	for _, l := range s.listeners {
+		_ = l.Close() // Shutdown closes it again and gives what is wrong
+	}
+	s.mu.Unlock()
+	s.settle(ctx)
 	err := s.srv.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("%s: requests were cut off: %w", s.cfg.Name, err), s.srv.Close())
 	}
 	s.wg.Wait()
 	return err
+}
+
+// settle waits until no request has begun for a while.
+func (s *Server) settle(ctx context.Context) {
+	for end := time.Now().Add(drain); time.Now().Before(end); {
+		wait := quiet - time.Since(time.Unix(0, s.latest.Load()))
+		if wait <= 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
 }
 
 // Err says why the server no longer listens; nil while it does and before it is started.
