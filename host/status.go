@@ -101,6 +101,8 @@ func (h *Host) collect(emit func(telemetry.Sample)) {
 		gauge("queue_length", "Calls that wait for an instance.", float64(s.Queued))
 		count("calls_total", "Calls into the app.", s.Calls)
 		count("overloads_total", "Calls that were refused because the queue was full.", s.Overloads)
+		count("instances_reset_total", "Calls after which the instance was set back to its image.", s.Resets)
+		count("fuel_total", "Fuel that the app's code has used: about the number of its instructions.", s.Fuel)
 		count("instances_started_total", "Instances made since the app was loaded.", s.Started)
 		for kind := abi.TrapABI; kind <= abi.TrapHost; kind++ {
 			emit(telemetry.Sample{
