@@ -137,15 +137,15 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.draining.Store(true)
 	s.mu.Lock()
 	for _, l := range s.listeners {
-		_ = l.Close() // Shutdown closes it again and gives what is wrong
+		_ = l.Close() // what fails to close is of no use any more
 	}
 	s.mu.Unlock()
+	s.wg.Wait() // else Shutdown would close the listeners again, which is an error
 	s.settle(ctx)
 	err := s.srv.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("%s: requests were cut off: %w", s.cfg.Name, err), s.srv.Close())
 	}
-	s.wg.Wait()
 	return err
 }
 

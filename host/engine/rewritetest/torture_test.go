@@ -59,7 +59,7 @@ func same(t *testing.T, what string, want, got map[string]uint64) {
 
 // TestTorture wants the torture guest to give the same results however it is rewritten and executed.
 func TestTorture(t *testing.T) {
-	guest := enginetest.Build(t, "testdata/torture")
+	guest := enginetest.Build(t, tortureDir)
 	h := newHost(t, compiled)
 	run := func(r *wasm.Result, f tank) (*instance, map[string]uint64) {
 		i, err := h.start(t, r)
@@ -70,8 +70,8 @@ func TestTorture(t *testing.T) {
 		return i, results(t, i, i.must(t, "parts")[0], f)
 	}
 	_, want := run(plain(guest), tank{})
-	if len(want) < 20 {
-		t.Fatalf("want at least 20 parts, got %d", len(want))
+	if len(want) < minParts {
+		t.Fatalf("want at least %d parts, got %d", minParts, len(want))
 	}
 	for _, v := range variants {
 		r := transform(t, guest, v.options)
@@ -96,7 +96,7 @@ func TestTorture(t *testing.T) {
 
 // TestTortureInterpreted runs the original and the rewritten guest in the interpreter.
 func TestTortureInterpreted(t *testing.T) {
-	guest := enginetest.Build(t, "testdata/torture")
+	guest := enginetest.Build(t, tortureDir)
 	var want map[string]uint64
 	for _, engine := range []string{compiled, interpreted} {
 		h := newHost(t, engine)
@@ -117,7 +117,7 @@ func TestTortureInterpreted(t *testing.T) {
 
 // TestGuestFailures ends the guest in the ways in which guests end, before and after the rewrite.
 func TestGuestFailures(t *testing.T) {
-	guest := enginetest.Build(t, "testdata/torture")
+	guest := enginetest.Build(t, tortureDir)
 	h := newHost(t, compiled)
 	rewritten := transform(t, guest, wasm.Options{})
 	tests := []struct {

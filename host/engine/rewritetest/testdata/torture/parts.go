@@ -189,7 +189,7 @@ func maps(d *digest) {
 func regexps(d *digest) {
 	re := regexp.MustCompile(`(?i)\b([a-z]+)-(\d{2,4})(?:\.(\w+))?`)
 	text := strings.Repeat("Alpha-12.go beta-12345 Gamma-999.x delta-1 ", 40)
-	d.add("%q", re.FindAllStringSubmatchIndex(text, -1))
+	d.add("%v", re.FindAllStringSubmatchIndex(text, -1))
 	d.add("%s", re.ReplaceAllString(text[:200], "$3<$1>$2"))
 	d.add("%t", regexp.MustCompile(`^(a|aa|aaa)*b?$`).MatchString(strings.Repeat("a", 300)+"c"))
 }
