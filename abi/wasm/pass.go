@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Pass is one change of a module. Passes compose in any order, with two exceptions that their names give away:
-// fuel is injected after the globals are exported, and what adds functions comes before it for their loops to be
-// counted.
+// Pass is one change of a module. Passes compose in any order, apart from two things: [ExportStart] comes before
+// [TakeData], which refuses otherwise, and [Devirtualise] before [Meter], which else charges for the calls of a table
+// that is gone.
 type Pass struct {
 	// Name is what errors call it.
 	Name string
