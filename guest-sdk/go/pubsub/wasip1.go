@@ -5,34 +5,22 @@ package pubsub
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
+	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/pairs"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/wit/pubsub/publisher"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/wit/pubsub/types"
 )
 
-func toMetadata(m map[string]string) types.Metadata {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(types.Metadata, len(m))
-	for i, k := range slices.Sorted(maps.Keys(m)) {
-		out[i].F0, out[i].F1 = k, m[k]
-	}
-	return out
-}
-
 func backendPublish(pubsub, topic, contentType string, data []byte, metadata map[string]string) error {
-	return convert(publisher.Publish(pubsub, topic, contentType, data, toMetadata(metadata)))
+	return convert(publisher.Publish(pubsub, topic, contentType, data, pairs.From(metadata)))
 }
 
 func backendPublishBulk(pubsub, topic string, entries []Entry, metadata map[string]string) (map[string]error, error) {
 	list := make([]publisher.Entry, len(entries))
 	for i, e := range entries {
-		list[i] = publisher.Entry{EntryID: e.ID, ContentType: e.ContentType, Data: e.Data, Metadata: toMetadata(e.Metadata)}
+		list[i] = publisher.Entry{EntryID: e.ID, ContentType: e.ContentType, Data: e.Data, Metadata: pairs.From(e.Metadata)}
 	}
-	failed, err := publisher.BulkPublish(pubsub, topic, list, toMetadata(metadata))
+	failed, err := publisher.BulkPublish(pubsub, topic, list, pairs.From(metadata))
 	if err != nil {
 		return nil, convert(err)
 	}

@@ -5,34 +5,11 @@ package state
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
+	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/pairs"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/wit/state/store"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/wit/state/types"
 )
-
-func toMetadata(m map[string]string) types.Metadata {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(types.Metadata, len(m))
-	for i, k := range slices.Sorted(maps.Keys(m)) {
-		out[i].F0, out[i].F1 = k, m[k]
-	}
-	return out
-}
-
-func fromMetadata(m types.Metadata) map[string]string {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(m))
-	for _, kv := range m {
-		out[kv.F0] = kv.F1
-	}
-	return out
-}
 
 // convert gives a contract error as an error of this package.
 func convert(err error) error {
@@ -69,7 +46,7 @@ func fromEntry(e *types.Entry) *Entry {
 	if e == nil {
 		return nil
 	}
-	out := &Entry{Value: e.Value, Metadata: fromMetadata(e.Metadata)}
+	out := &Entry{Value: e.Value, Metadata: pairs.Map(e.Metadata)}
 	if e.ETag != nil {
 		out.ETag = *e.ETag
 	}
@@ -79,19 +56,19 @@ func fromEntry(e *types.Entry) *Entry {
 func toSet(op Op) types.SetItem {
 	return types.SetItem{
 		Key: op.key, Value: op.value, ETag: op.etag, Concurrency: types.Concurrency(op.concurrency),
-		Consistency: types.Consistency(op.consistency), TTLSeconds: op.ttl, Metadata: toMetadata(op.metadata),
+		Consistency: types.Consistency(op.consistency), TTLSeconds: op.ttl, Metadata: pairs.From(op.metadata),
 	}
 }
 
 func toDelete(op Op) types.DeleteItem {
 	return types.DeleteItem{
 		Key: op.key, ETag: op.etag, Concurrency: types.Concurrency(op.concurrency),
-		Consistency: types.Consistency(op.consistency), Metadata: toMetadata(op.metadata),
+		Consistency: types.Consistency(op.consistency), Metadata: pairs.From(op.metadata),
 	}
 }
 
 func backendGet(name, key string, o options) (*Entry, error) {
-	e, err := store.Get(name, key, types.Consistency(o.consistency), toMetadata(o.metadata))
+	e, err := store.Get(name, key, types.Consistency(o.consistency), pairs.From(o.metadata))
 	if err != nil {
 		return nil, convert(err)
 	}

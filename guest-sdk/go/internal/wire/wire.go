@@ -3,6 +3,7 @@ package wire
 
 import (
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/event"
+	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/pairs"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/wit/pubsub/types"
 )
 
@@ -11,16 +12,8 @@ func Event(in types.Event) *event.Event {
 	return &event.Event{
 		ID: in.ID, Source: in.Source, Type: in.EventType, Subject: in.Subject, Time: in.Time,
 		PubSub: in.Pubsub, Topic: in.Topic, Route: in.Route, ContentType: in.ContentType, Data: in.Data,
-		Extensions: toMap(in.Extensions), Metadata: toMap(in.Metadata),
+		Extensions: pairs.Map(in.Extensions), Metadata: pairs.Map(in.Metadata),
 	}
-}
-
-func toMap(m types.Metadata) map[string]string {
-	out := make(map[string]string, len(m))
-	for _, kv := range m {
-		out[kv.F0] = kv.F1
-	}
-	return out
 }
 
 // Outcome gives a handler's answer in the contract's form.
