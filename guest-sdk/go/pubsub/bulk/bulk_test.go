@@ -31,8 +31,12 @@ func init() {
 
 func TestDo(t *testing.T) {
 	got := Do([]*Event{
-		{ID: "a", Route: "/many"}, {ID: "b", Route: "/single", Data: []byte("1")}, {ID: "bad", Route: "/many"},
-		{ID: "c", Route: "/single", Data: []byte("x")}, {ID: "d", Route: "/all"}, {ID: "e", Route: "/nowhere"},
+		{ID: "a", Route: "/many"},
+		{ID: "b", Route: "/single", Data: []byte("1")},
+		{ID: "bad", Route: "/many"},
+		{ID: "c", Route: "/single", Data: []byte("x")},
+		{ID: "d", Route: "/all"},
+		{ID: "e", Route: "/nowhere"},
 	})
 	for i, want := range []string{"", "", "bad", "drop", "", "drop"} {
 		switch err := got[i]; want {
