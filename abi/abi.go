@@ -80,7 +80,7 @@ func (f Func) ExportName() string {
 func (f Func) PostReturnName() string { return "cabi_post_" + f.ExportName() }
 
 // Trap ends a guest's call: the guest broke the ABI, trapped by itself, exited, or ran out of time or memory. The
-// instance is not to be used again.
+// instance is not to be called again as it is.
 type Trap struct {
 	// App and Func name where it happened, as far as known.
 	App, Func string

@@ -42,6 +42,19 @@ func openDataDir(path string) (*dataDir, error) {
 	return &dataDir{abs, lock}, nil
 }
 
+// CheckDataDir fails if another process has the data folder, or if it cannot be used. New finds that out too; a caller
+// that writes into the folder before, for example what it builds, asks first. An empty path is DefaultDataDir.
+func CheckDataDir(path string) error {
+	if path == "" {
+		path = DefaultDataDir
+	}
+	d, err := openDataDir(path)
+	if err != nil {
+		return err
+	}
+	return d.close()
+}
+
 func owner(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

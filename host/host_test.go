@@ -377,8 +377,14 @@ func TestOneProcessPerDataFolder(t *testing.T) {
 	if _, err := host.New(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v; want %s", err, want)
 	}
+	if err := host.CheckDataDir(dir); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("CheckDataDir: got %v; want %s", err, want)
+	}
 	if err := first.Stop(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if err := host.CheckDataDir(dir); err != nil {
+		t.Errorf("CheckDataDir of a free folder: %v", err)
 	}
 	second, err := host.New(t.Context(), o)
 	if err != nil {

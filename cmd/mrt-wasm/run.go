@@ -128,6 +128,10 @@ func loadManifest(report *reporter, paths []string) (*manifest.Manifest, error) 
 
 // start builds the apps and starts the host.
 func start(ctx context.Context, f *runFlags, m *manifest.Manifest, b *source.Builder, log *slog.Logger) (*host.Host, error) {
+	// Before the build, which writes into the folder too.
+	if err := host.CheckDataDir(f.data); err != nil {
+		return nil, err
+	}
 	if err := b.Prepare(ctx, source.All(m.Apps)); err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ type App interface {
 	Handles(iface string) bool
 	// Do runs fn with a free instance of the app, waiting in the app's queue if all are busy. ctx gets the app's
 	// timeout on top of its own. It fails with ErrOverloaded when the queue is full, and with a *abi.Trap when the
-	// guest trapped; then the instance is gone.
+	// guest trapped; then nothing of the call is left in an instance.
 	Do(ctx context.Context, fn func(ctx context.Context, g abi.Guest) error) error
 }
 
