@@ -4,38 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
-
-const (
-	// clockStep is what a guest's clock advances by each time it is read while it starts, in nanoseconds.
-	clockStep = 100
-	// otherDay is how much later the second start is to the guest.
-	otherDay = time.Hour
-)
-
-// bootClock is the guest's clock while it starts: it shows the same in all starts of a guest, so that their memories
-// can be compared.
-type bootClock struct {
-	wall    time.Time
-	mono    int64
-	elapsed int64
-}
-
-func (c *bootClock) nanotime() int64 {
-	c.elapsed += clockStep
-	return c.mono + c.elapsed
-}
-
-func (c *bootClock) walltime() (sec int64, nsec int32) {
-	c.elapsed += clockStep
-	t := c.wall.Add(time.Duration(c.elapsed))
-	return t.Unix(), int32(t.Nanosecond())
-}
 
 // nanotime is the engine's monotonic clock. It is never zero, which guests take for a broken one.
 func (e *Engine) nanotime() int64 { return int64(time.Since(e.started)) + int64(time.Second) }
@@ -63,16 +36,13 @@ func (p *Pool) ensureImage(ctx context.Context) (*image, error) {
 
 // takeImage starts the guest twice and keeps the first one's state.
 func (p *Pool) takeImage(ctx context.Context) (*image, error) {
-	clock := bootClock{wall: time.Now(), mono: p.module.engine.nanotime()}
-	first, err := p.coldStart(ctx, clock, p.stdout, p.stderr)
+	how := p.firstStart()
+	first, err := p.coldStart(ctx, how)
 	if err != nil {
 		return nil, err
 	}
 	defer first.close(context.WithoutCancel(ctx))
-	// The second start is for comparison only: what it writes was written before.
-	clock.wall = clock.wall.Add(otherDay)
-	quiet := slog.New(slog.DiscardHandler)
-	second, err := p.coldStart(ctx, clock, quiet, quiet)
+	second, err := p.coldStart(ctx, p.secondStart(how))
 	if err != nil {
 		return nil, fmt.Errorf("the second start, which finds out what is random: %w", err)
 	}
@@ -90,22 +60,26 @@ func (p *Pool) takeImage(ctx context.Context) (*image, error) {
 	}
 	var unknown int
 	img.generators, unknown = findGenerators(first.mem.buf, second.mem.buf)
+	img.key = p.key
 	p.log.DebugContext(ctx, "what differs between two starts of the app is the same in all of its instances, random number generators excepted",
 		"bytes", unknown)
+	img.arena = first.arena
 	img.ahead = max(0, first.boot.mono+first.boot.elapsed-p.module.engine.nanotime())
 	return img, nil
 }
 
 // coldStart makes an instance without an image and starts the guest, within the start timeout.
-func (p *Pool) coldStart(ctx context.Context, clock bootClock, stdout, stderr *slog.Logger) (*Instance, error) {
+func (p *Pool) coldStart(ctx context.Context, how startup) (*Instance, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.startTimeout, errStartTimeout)
 	defer cancel()
 	inst := p.newInstance(&memory{limit: p.limits.Memory})
-	inst.stdout.log, inst.stderr.log = stdout, stderr
+	inst.stdout.log, inst.stderr.log = how.stdout, how.stderr
+	clock := how.clock
 	inst.boot = &clock
 	cctx := inst.carriedBy(ctx)
 	inst.call = cctx
-	cfg := p.moduleConfig.WithNanotime(clock.nanotime, 1).WithWalltime(clock.walltime, 1)
+	cfg := p.moduleConfig.WithNanotime(clock.nanotime, 1).WithWalltime(clock.walltime, 1).
+		WithRandSource(how.random)
 	err := inst.try(cctx, func(ctx context.Context) error { return inst.startCold(ctx, cfg) })
 	inst.endCall()
 	if err != nil {
@@ -138,7 +112,7 @@ func (i *Instance) startCold(ctx context.Context, cfg wazero.ModuleConfig) error
 			return err
 		}
 	}
-	return nil
+	return i.findArena(ctx)
 }
 
 // bind finds the globals by which the instance is captured and reset.
@@ -194,7 +168,7 @@ func (i *Instance) startClone(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := i.instantiate(ctx, p.cloneConfig(img)); err != nil {
+	if err := i.instantiate(ctx, p.moduleConfig.WithNanotime(i.nanotime, 1)); err != nil {
 		return err
 	}
 	if err := i.bind(p.module.rewritten); err != nil {
@@ -211,18 +185,13 @@ func (i *Instance) startClone(ctx context.Context) error {
 	for k, g := range i.globals {
 		g.Set(img.globals[k])
 	}
+	i.arena = img.arena
 	i.unseeded = true
 	return nil
 }
 
-// cloneConfig has clocks that go on where those of the start ended.
-func (p *Pool) cloneConfig(img *image) wazero.ModuleConfig {
-	p.cloneOnce.Do(func() {
-		ahead, now := img.ahead, p.module.engine.nanotime
-		p.cloned = p.moduleConfig.WithNanotime(func() int64 { return now() + ahead }, 1)
-	})
-	return p.cloned
-}
+// nanotime is the guest's monotonic clock. It goes on where that of the start ended, or where the saved instance's was.
+func (i *Instance) nanotime() int64 { return i.pool.module.engine.nanotime() + i.image.ahead + i.ahead }
 
 // errNotReset says that an instance has no image to go back to.
 var errNotReset = errors.New("the instance has no image")
@@ -251,7 +220,7 @@ func (i *Instance) reset() error {
 		i.trap = nil
 		i.dropFuncs()
 	}
-	i.mayNotLeave = false
+	i.mayNotLeave, i.outside = false, false
 	i.unseeded = true
 	p.counters.resets.Add(1)
 	return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
 )
@@ -14,12 +15,29 @@ type instanceKey struct{}
 type callContext struct {
 	context.Context //nolint:containedctx // it is a context
 	inst            *Instance
+	// kept is whose call it is if the instance is a kept one, and ended tells that the call is over.
+	kept  *Kept
+	ended atomic.Bool
 }
 
-// Value gives the instance for instanceKey.
+// keptKey is the context key of a kept instance's innermost call.
+type keptKey struct{ kept *Kept }
+
+// around makes c the context of a call whose caller gave ctx.
+func (c *callContext) around(ctx context.Context) context.Context {
+	c.Context = ctx
+	return c
+}
+
+// Value gives the instance for instanceKey, and the call itself for keptKey.
 func (c *callContext) Value(key any) any {
-	if _, ok := key.(instanceKey); ok {
+	switch key := key.(type) {
+	case instanceKey:
 		return c.inst
+	case keptKey:
+		if key.kept == c.kept {
+			return c
+		}
 	}
 	return c.Context.Value(key)
 }

@@ -189,7 +189,7 @@ func (e *Engine) compileRewritten(ctx context.Context, name string, wasm []byte)
 	if e.cfg.Images == ImagesOff {
 		return nil
 	}
-	r := e.rewrite(ctx, name, wasm)
+	r, key := e.rewrite(ctx, name, wasm)
 	if r.Unfit != "" {
 		e.log.DebugContext(ctx, "module runs without an image", "module", name, "reason", r.Unfit)
 		return nil
@@ -202,7 +202,7 @@ func (e *Engine) compileRewritten(ctx context.Context, name string, wasm []byte)
 	m := newModule(e, name, compiled)
 	// The code is compiled, and kept in the module's own memory no longer.
 	r.Wasm = nil
-	m.runner, m.rewritten = e.metered, r
+	m.runner, m.rewritten, m.key = e.metered, r, key
 	return m
 }
 

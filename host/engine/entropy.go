@@ -149,6 +149,27 @@ func reseed(mem []byte, generators []generator) {
 	}
 }
 
+// reseedFound is reseed for a guest that ran since its image was taken: places that hold a generator no more stay as
+// they are. What it leaves can be told to be a generator even before a number is drawn from it.
+func reseedFound(mem []byte, generators []generator) {
+	for n, g := range generators {
+		switch {
+		case g.kind == chacha8 && isChaCha8(mem, int(g.offset)):
+			at := mem[g.offset:]
+			fill(at[chachaSeed:chachaIndex])
+			source := mathrand.NewChaCha8([32]byte(at[chachaSeed:]))
+			for k := range chachaBuf {
+				binary.LittleEndian.PutUint64(at[k*word:], source.Uint64())
+			}
+			binary.LittleEndian.PutUint32(at[chachaIndex:], 0)
+			binary.LittleEndian.PutUint32(at[chachaIndex+4:], chachaBuf)
+			binary.LittleEndian.PutUint32(at[chachaIndex+8:], 0)
+		case g.kind == lagged && isLagged(mem, int(g.offset)+laggedVec):
+			reseed(mem, generators[n:n+1])
+		}
+	}
+}
+
 // fill reads random bytes; it does not fail.
 func fill(b []byte) {
 	if _, err := rand.Read(b); err != nil {

@@ -28,6 +28,9 @@ const (
 // under the race detector, which is slow, in the first one.
 var images engine.Images
 
+// onlyImages makes TestMain run the tests in that way only.
+var onlyImages = flag.Int("images", -1, "run the tests with this engine.Images only")
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	modes := map[engine.Images]string{
@@ -35,6 +38,9 @@ func TestMain(m *testing.M) {
 		engine.ImagesCopied: "copied images", engine.ImagesOff: "no images",
 	}
 	for images = range engine.Images(len(modes)) {
+		if *onlyImages >= 0 && images != engine.Images(*onlyImages) {
+			continue
+		}
 		if code := m.Run(); code != 0 {
 			fmt.Println("FAIL with", modes[images])
 			os.Exit(code)

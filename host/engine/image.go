@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+)
+
 // image is the state of a guest that has started: what every instance of a pool begins with, and what it is brought
 // back to.
 type image struct {
@@ -11,12 +17,33 @@ type image struct {
 	generators []generator
 	// ahead is how far the guest's monotonic clock was ahead of the engine's at the end of the start, in nanoseconds.
 	ahead int64
+	// arena is where the guest's arena is, 0 if it has none.
+	arena uint32
+	// key tells what was started, and sum, made by sumOnce, what has come of it.
+	key, sum [sha256.Size]byte
+	sumOnce  sync.Once
 	// file is the mapped image; it is nil if instances get copies.
 	file *imageFile
 }
 
 // size is the memory's length in bytes.
 func (g *image) size() uint64 { return uint64(len(g.bytes)) }
+
+// identity is a hash of all that an instance made from the image starts with.
+func (g *image) identity() [sha256.Size]byte {
+	g.sumOnce.Do(func() {
+		h := sha256.New()
+		head := append([]byte(nil), g.key[:]...)
+		head = binary.LittleEndian.AppendUint64(head, uint64(len(g.globals)))
+		for _, v := range g.globals {
+			head = binary.LittleEndian.AppendUint64(head, v)
+		}
+		h.Write(head)
+		h.Write(g.bytes)
+		h.Sum(g.sum[:0])
+	})
+	return g.sum
+}
 
 // kind names how instances get their memory.
 func (g *image) kind() string {

@@ -29,6 +29,8 @@ type Instance struct {
 	reallocStack [4]uint64
 	// calling is true while guest code runs, and for good once the instance is closed.
 	calling atomic.Bool
+	// outside is true while the guest waits for a host function: only then may it be entered again (Kept.Do).
+	outside bool
 	// mayNotLeave is true while the guest allocates for the host: it may then not call imports.
 	mayNotLeave bool
 	// trap is what ended the instance; nil while it is usable.
@@ -37,6 +39,8 @@ type Instance struct {
 	call   context.Context //nolint:containedctx // the runtime gives no context to these
 	stdout output
 	stderr output
+	// ahead is how far a woken guest's monotonic clock is ahead of its image's others, in nanoseconds.
+	ahead int64
 	// idleSince is when the last call ended.
 	idleSince time.Time
 
@@ -52,6 +56,10 @@ type Instance struct {
 	metered uint64
 	// unseeded tells that the random state is still the image's, cooled that an idle instance holds no memory.
 	unseeded, cooled bool
+	// arena is where the guest says which memory the host may cut parameters and results from; 0 if it does not.
+	arena uint32
+	// yields are the times that the guest came back for fuel.
+	yields uint32
 	// cleanups run when the call has ended.
 	cleanups []func()
 }
@@ -143,6 +151,22 @@ func (i *Instance) start(ctx context.Context) error {
 
 // Memory implements abi.Guest.
 func (i *Instance) Memory() []byte { return i.mem.buf }
+
+// Arena implements canon.Arena.
+func (i *Instance) Arena() uint32 { return i.arena }
+
+// findArena asks a guest that has started for its arena. The guest gets ready for calls at that.
+func (i *Instance) findArena(ctx context.Context) error {
+	if !i.Has(arenaName) {
+		return nil
+	}
+	var stack [1]uint64
+	if err := i.Call(ctx, arenaName, stack[:]); err != nil {
+		return err
+	}
+	i.arena = uint32(stack[0])
+	return nil
+}
 
 // Has implements abi.Guest.
 func (i *Instance) Has(name string) bool {
@@ -272,30 +296,24 @@ func (i *Instance) endCall() {
 	i.mem.refused = 0
 }
 
+// meter counts the fuel that was used since it was last counted.
+func (i *Instance) meter() {
+	if total := i.spent(); total > i.metered {
+		i.pool.spent(total - i.metered)
+		i.metered = total
+	}
+}
+
 // settle ends a call and tells whether the instance may serve another one. An instance that trapped, or whose app
 // wants a clean one for each call, goes back to its image, or else is not used again.
 func (i *Instance) settle() bool {
 	i.endCall()
+	i.meter()
 	p := i.pool
-	if total := i.spent(); total > i.metered {
-		p.spent(total - i.metered)
-		i.metered = total
-	}
-	if i.module.IsClosed() || i.calling.Load() {
-		return false
-	}
 	if i.trap == nil && p.policy == Reuse {
-		return true
+		return !i.module.IsClosed() && !i.calling.Load()
 	}
-	if i.image == nil || i.trap != nil && i.trap.Kind == abi.TrapHost {
-		// After a bug of the host nothing is known about the runtime's state.
-		return false
-	}
-	if err := i.reset(); err != nil {
-		p.log.WarnContext(p.base, "an instance could not be reset; it is dropped", "error", err)
-		return false
-	}
-	return true
+	return i.image != nil && i.clean()
 }
 
 // AtEnd has f run when the guest's call that ctx belongs to has ended, in whatever way, and before the instance serves

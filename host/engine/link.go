@@ -209,6 +209,7 @@ func checkExports(m *Module, expected []abi.Func) []string {
 	}
 	check(initializeName, signature{})
 	check(warmUpName, signature{})
+	check(arenaName, signature{results: []abi.ValType{abi.I32}})
 	check(reallocName, signature{
 		params:  []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32},
 		results: []abi.ValType{abi.I32},
@@ -245,7 +246,9 @@ func (h *hostFunc) Call(ctx context.Context, _ api.Module, stack []uint64) {
 	if inst.mayNotLeave {
 		abi.Trapf("called while the guest allocates memory for the host (%s); that must not call imports", reallocName)
 	}
+	inst.outside = true
 	h.fn.Call(ctx, inst, stack)
+	inst.outside = false
 	if inst.trap != nil {
 		// A nested call ended the instance and the host function went on.
 		panic(inst.trap)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,6 +20,7 @@ import (
 const (
 	memoryName     = "memory"
 	reallocName    = "cabi_realloc"
+	arenaName      = "cabi_arena"
 	initializeName = "_initialize"
 	startName      = "_start"
 	postReturn     = "cabi_post_"
@@ -35,8 +37,10 @@ type Module struct {
 	runner   *runner
 	// rewritten is nil for a module that is run as it is.
 	rewritten *rewritten
-	imports   []Import
-	exports   map[string]signature
+	// key tells the code and how it was rewritten.
+	key     [sha256.Size]byte
+	imports []Import
+	exports map[string]signature
 	// minMemory is the memory, in bytes, that every instance has from the start.
 	minMemory uint64
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"container/list"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,6 +66,9 @@ type PoolConfig struct {
 	Limits Limits
 	// Policy is what happens to an instance between calls.
 	Policy Policy
+	// Boot makes the start that becomes the app's image the same each time, so that what Kept.Save gives is of use to
+	// later processes; nil starts with real randomness and clocks.
+	Boot *BootSeed
 	// Warm is how many instances are made at once and stay when idle. With one or more, a guest that cannot start
 	// is an error of Pool.
 	Warm int
@@ -136,9 +140,14 @@ type Pool struct {
 	// image is made by the first who needs it, who holds booting.
 	image   atomic.Pointer[image]
 	booting sync.Mutex
-	// cloned is the configuration of instances made from the image; cloneOnce guards it.
-	cloned    wazero.ModuleConfig
-	cloneOnce sync.Once
+	// key tells what is started: the app, its code and its environment.
+	key [sha256.Size]byte
+	// boot makes starts deterministic; nil for starts with real randomness and clocks.
+	boot *BootSeed
+	// hot are kept instances with stacks.
+	hot hotList
+	// deltas are buffers for the states of kept instances.
+	deltas deltas
 	// base is the context of what no call waits for.
 	base context.Context //nolint:containedctx // it is the pool's life
 	// maxStarting bounds the instances that are made at a time: making one keeps a CPU busy.
@@ -150,7 +159,8 @@ type Pool struct {
 	mu       sync.Mutex
 	idle     []*Instance // the last used is last and taken first
 	waiting  list.List   // of *waiter, first come first served
-	live     int         // instances that exist or are being made
+	live     int         // instances that exist or are being made, kept ones excepted
+	kept     int         // instances that are kept, or being made for that
 	starting int         // of these, being made
 	closed   bool
 	finished bool
@@ -178,6 +188,7 @@ func (m *Module) Pool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	log := cfg.Log.With("app", cfg.App)
 	p := &Pool{
 		app: cfg.App, module: m, moduleConfig: mc, linked: linked, limits: cfg.Limits, policy: cfg.Policy,
+		key: startKey(cfg.App, m.key, cfg.Env), boot: cfg.Boot,
 		warm: cfg.Warm, startTimeout: cfg.StartTimeout, idleTimeout: cfg.IdleTimeout,
 		log: log, stdout: log.With("stream", "stdout"), stderr: log.With("stream", "stderr"),
 		hooks: cfg.Hooks, base: context.WithoutCancel(ctx), maxStarting: runtime.GOMAXPROCS(0), drained: make(chan struct{}),
@@ -230,21 +241,26 @@ func (p *Pool) Do(ctx context.Context, fn func(ctx context.Context, g abi.Guest)
 	if err != nil {
 		return err
 	}
-	p.counters.calls.Add(1)
 	inst.seed()
+	return p.serve(ctx, &callContext{inst: inst}, fn, func(returned bool) {
+		p.giveBack(inst, returned && inst.settle())
+	})
+}
+
+// serve runs fn as a call of cctx's instance within the app's timeout, and then end, in whatever way fn ends: fn may
+// also end by runtime.Goexit, which gives no panic, and then the instance is not reusable: it has not returned.
+func (p *Pool) serve(ctx context.Context, cctx *callContext, fn func(context.Context, abi.Guest) error, end func(returned bool)) error {
+	p.counters.calls.Add(1)
 	if p.limits.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, p.limits.Timeout, errTimeout)
 		defer cancel()
 	}
-	cctx := inst.carriedBy(ctx)
-	inst.call = cctx
+	ctx = cctx.around(ctx)
+	cctx.inst.call = ctx
 	returned := false
-	// fn may also end by runtime.Goexit, which gives no panic: only a return makes the instance reusable.
-	defer func() {
-		p.giveBack(inst, returned && inst.settle())
-	}()
-	err = p.run(cctx, inst, fn)
+	defer func() { end(returned) }()
+	err := p.run(ctx, cctx.inst, fn)
 	returned = true
 	return err
 }
@@ -268,8 +284,9 @@ func (p *Pool) run(ctx context.Context, inst *Instance, fn func(context.Context,
 	return err
 }
 
-// Close takes no new calls, lets those that wait or run come to their end, and gives everything back. When ctx ends
-// first it fails; calls that wait then fail with ErrClosed, those that run go on, and the last one closes the pool.
+// Close takes no new calls, lets those that wait or run come to their end, waits until kept instances are closed, and
+// gives everything back. When ctx ends first it fails; calls that wait then fail with ErrClosed, those that run and
+// kept instances go on, and the last one closes the pool.
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
@@ -298,7 +315,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
-	running := p.live
+	running, kept := p.live, p.kept
 	p.failLocked(fmt.Errorf("app %s is %w", p.app, ErrClosed))
 	last = p.lastLocked()
 	p.mu.Unlock()
@@ -306,12 +323,15 @@ func (p *Pool) Close(ctx context.Context) error {
 		p.finish()
 		return nil
 	}
+	if kept > 0 {
+		return fmt.Errorf("app %s: %d calls have not ended and %d kept instances are not closed: %w", p.app, running, kept, ctx.Err())
+	}
 	return fmt.Errorf("app %s: %d calls have not ended: %w", p.app, running, ctx.Err())
 }
 
 // lastLocked tells, once, that the closed pool has no instance and no call left.
 func (p *Pool) lastLocked() bool {
-	if !p.closed || p.finished || p.live > 0 || p.waiting.Len() > 0 {
+	if !p.closed || p.finished || p.live > 0 || p.kept > 0 || p.waiting.Len() > 0 {
 		return false
 	}
 	p.finished = true

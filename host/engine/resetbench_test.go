@@ -114,11 +114,17 @@ func BenchmarkClone(b *testing.B) {
 // resident is the process's memory in bytes.
 func resident(b *testing.B) float64 {
 	b.Helper()
+	return statusField(b, "VmRSS:")
+}
+
+// statusField gives one of the sizes that the system tells of this process, in bytes.
+func statusField(b *testing.B, name string) float64 {
+	b.Helper()
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		b.Skip("this system does not tell how much memory a process has") // a benchmark asserts nothing
 	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	_, rest, _ := strings.Cut(string(text), name)
 	var kib float64
 	if _, err := fmt.Sscan(rest, &kib); err != nil {
 		b.Fatal(err)

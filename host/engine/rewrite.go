@@ -43,12 +43,13 @@ type rewritten struct {
 	Unfit string
 }
 
-// rewrite gives the rewritten module, from the cache if it was rewritten before.
-func (e *Engine) rewrite(ctx context.Context, name string, module []byte) *rewritten {
+// rewrite gives the rewritten module, from the cache if it was rewritten before, and its key there.
+func (e *Engine) rewrite(ctx context.Context, name string, module []byte) (_ *rewritten, key [sha256.Size]byte) {
 	options := wasm.Options{NoFuel: e.cfg.Uninterruptible}
-	file := e.rewrittenFile(module, options)
+	key = rewrittenKey(module, options)
+	file := e.rewrittenFile(key)
 	if r := e.loadRewritten(ctx, file); r != nil {
-		return r
+		return r, key
 	}
 	start := time.Now()
 	r, err := transform(module, options)
@@ -62,7 +63,7 @@ func (e *Engine) rewrite(ctx context.Context, name string, module []byte) *rewri
 				"dir", e.cacheDir, "error", err)
 		}
 	}
-	return r
+	return r, key
 }
 
 // transform rewrites a module. What the rewriter makes of a strange module is the runtime's to judge; a panic of it
@@ -108,14 +109,20 @@ func join(segments []wasm.Segment) []wasm.Segment {
 }
 
 // rewrittenFile names the file of a rewritten module; it is empty if nothing is kept.
-func (e *Engine) rewrittenFile(module []byte, options wasm.Options) string {
+func (e *Engine) rewrittenFile(key [sha256.Size]byte) string {
 	if e.cacheDir == "" {
 		return ""
 	}
+	return filepath.Join(e.cacheDir, rewrittenDir, hex.EncodeToString(key[:]))
+}
+
+// rewrittenKey is the same for modules that are rewritten to the same.
+func rewrittenKey(module []byte, options wasm.Options) (key [sha256.Size]byte) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %s\n", rewrittenFormat, options.Key())
 	h.Write(module)
-	return filepath.Join(e.cacheDir, rewrittenDir, hex.EncodeToString(h.Sum(nil)))
+	h.Sum(key[:0])
+	return key
 }
 
 // loadRewritten reads a file of the cache; nil if there is none that can be used.

@@ -45,8 +45,8 @@ func systemSlots() int64 {
 func (b *slotBudget) take() error {
 	if b.used.Add(1) > b.total {
 		b.used.Add(-1)
-		return fmt.Errorf("the host has %d instances, which is all that the system's limit on memory mappings allows: "+
-			"raise it with sysctl -w vm.max_map_count=%d, or lower spec.limits.maxInstances", b.total, 2*(b.total+sparedMaps))
+		return fmt.Errorf("%w: the host has %d instances, which is all that the system's limit on memory mappings allows: "+
+			"raise it with sysctl -w vm.max_map_count=%d, or lower spec.limits.maxInstances", ErrNoRoom, b.total, 2*(b.total+sparedMaps))
 	}
 	return nil
 }

@@ -49,6 +49,8 @@ type counters struct {
 type Stats struct {
 	// Live instances exist or are being made; of them Starting are being made and Idle wait for a call.
 	Live, Starting, Idle int
+	// Kept instances exist beside those: their holders have them until they close them.
+	Kept int
 	// Queued calls wait for an instance.
 	Queued int
 	// Calls were begun, Overloads refused, and Started instances made since the pool was made.
@@ -81,7 +83,7 @@ func (p *Pool) Stats() Stats {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Live, s.Starting, s.Idle, s.Queued = p.live, p.starting, len(p.idle), p.waiting.Len()
+	s.Live, s.Starting, s.Idle, s.Queued, s.Kept = p.live, p.starting, len(p.idle), p.waiting.Len(), p.kept
 	return s
 }
 

@@ -121,9 +121,23 @@ func (c *Call) Alloc(size uint32) uint32 {
 	if size == 0 {
 		return 8
 	}
+	if at := (arena.next + 7) &^ 7; size <= maxSmall && at+size <= arena.end {
+		// Each byte of a chunk is handed out once, so it is zero.
+		arena.next = at + size
+		c.keepChunk()
+		return at
+	}
 	p := unsafe.Pointer(unsafe.SliceData(make([]uint64, (size+7)/8)))
 	c.keep = append(c.keep, p)
 	return address(p)
+}
+
+// keepChunk keeps the chunk that a block of the call was cut from, since the host may have it replaced.
+func (c *Call) keepChunk() {
+	p := unsafe.Pointer(chunk)
+	if n := len(c.keep); n == 0 || c.keep[n-1] != p {
+		c.keep = append(c.keep, p)
+	}
 }
 
 // String gives the address of the bytes of s, which c keeps.

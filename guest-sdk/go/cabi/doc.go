@@ -11,8 +11,9 @@
 //   - While one goroutine waits for the host, cabi_realloc may run the collector, and that may switch to another
 //     goroutine. That one waits in turn before it calls the host (Wait), since the host allows no call from there.
 //
-// Short values of the host share chunks of 1 KiB. An app that keeps many of them for long does well to keep copies
-// (strings.Clone), since each one keeps its whole chunk.
+// Short values of the host share chunks of 7 KiB: the host cuts them off by itself, without a call of cabi_realloc. An
+// app that keeps few of many such values for long does well to keep copies (strings.Clone), since each one keeps its
+// whole chunk.
 //
 // Without the build tag wasip1 only the types are there, so that bindings' types compile natively.
 package cabi

@@ -16,10 +16,23 @@ var (
 	ready = started()
 )
 
-// started is not inlined, else ready would be set in the module's data.
+// started begins the first chunk and makes the first Calls, so that they are in the app's image. It is not inlined, else
+// ready would be set in the module's data.
 //
 //go:noinline
-func started() bool { return true }
+func started() bool {
+	newChunk()
+	pending = make([]unsafe.Pointer, 0, bootKept)
+	for range bootCalls {
+		unused = &Call{keep: make([]unsafe.Pointer, 0, bootKept), next: unused}
+	}
+	return true
+}
+
+const (
+	bootCalls = 3  // an export, an import in it, and one more
+	bootKept  = 64 // blocks that a call keeps
+)
 
 // cabiRealloc allocates for the host: for the result of the import that is being called, or else for the parameters
 // of an export to come.
@@ -66,35 +79,6 @@ func largeAlloc(align, size uint32) uint32 {
 	p := unsafe.Pointer(unsafe.SliceData(make([]uint64, words)))
 	keep(p)
 	return (address(p) + align - 1) &^ (align - 1)
-}
-
-// Small blocks are cut from chunks, which costs a fraction of an allocation: most of what the host passes are short
-// texts. A chunk lives as long as one of its texts, so it is not large.
-const (
-	chunkSize = 1 << 10
-	maxSmall  = 128
-)
-
-// chunk is the one that is being cut up, from next to end.
-var chunk struct {
-	words     *[chunkSize / 8]uint64
-	next, end uint32
-}
-
-// smallAlloc gives a part of the chunk.
-func smallAlloc(align, size uint32) uint32 {
-	at := (chunk.next + align - 1) &^ (align - 1)
-	if at+size > chunk.end || chunk.end == 0 {
-		if chunk.words != nil {
-			// What the host allocated in it for this call is not lifted yet.
-			keep(unsafe.Pointer(chunk.words))
-		}
-		chunk.words = new([chunkSize / 8]uint64)
-		at = address(unsafe.Pointer(chunk.words))
-		chunk.end = at + chunkSize
-	}
-	chunk.next = at + size
-	return at
 }
 
 // earlyAlloc hands out the static arena; the blocks are never freed.

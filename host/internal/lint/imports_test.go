@@ -32,13 +32,15 @@ var (
 		{"abi/witgen…", []string{"abi…", thirdParty}, "the generator is a tool of both sides"},
 		{"abi…", []string{"abi…"}, "abi is what host and guest both know: the standard library only"},
 		{"guest-sdk…", []string{"guest-sdk…", "abi…"}, "guests are small and build without downloads"},
-		{"host/engine…", []string{"abi…", "host/engine…", "github.com/tetratelabs/wazero…", "golang.org/x/sys/unix"}, "the engine knows neither blocks nor drivers"},
-		{"host/component", nil, "the registry of drivers knows no kind of driver"},
+		{"host/engine…", []string{"abi…", "host/engine…", "github.com/tetratelabs/wazero…", "golang.org/x/sys/unix", "github.com/klauspost/compress/s2"}, "the engine knows neither blocks nor drivers"},
+		{"host/component", []string{"abi"}, "the registry of drivers knows no kind of driver; a plugin is reached as an abi.Guest"},
 		{"host/chain", nil, "blocks use the chain without knowing what is in it"},
 		{"host/trigger", nil, "the shape of triggers"},
 		{"host/block", []string{"abi", "host/trigger"}, "the shape of blocks"},
 		{"host/manifest…", []string{"host/manifest…", thirdParty}, "the manifest has no side effects"},
+		{"host/schedule…", []string{"host/schedule…", thirdParty}, "time is the same for all blocks: it knows neither them nor the engine"},
 		{"host/telemetry…", []string{"abi", "host/chain", "host/telemetry…", thirdParty}, "telemetry is an observer of the chain"},
+		{"host/resiliency…", []string{"host/chain", "host/manifest", thirdParty}, "policies of the chain know no block"},
 		{"host/embedded…", []string{"host/component", "host/embedded…", thirdParty}, "embedded services are given to drivers"},
 		{"host/source…", []string{"host/manifest", "host/source…", thirdParty}, "sources become wasm before the engine sees them"},
 		{"host/internal…", []string{"host/internal…", thirdParty}, "helpers of tests"},
@@ -47,11 +49,21 @@ var (
 		{"host/http…", blockMay("http"), "a block knows no other block, no driver and no engine"},
 		{"host/invoke…", blockMay("invoke"), "a block knows no other block, no driver and no engine"},
 		{"host/state…", blockMay("state"), "a block knows no other block, no driver and no engine"},
+		{"host/binding…", blockMay("binding"), "a block knows no other block, no driver and no engine"},
 		{"host/pubsub…", blockMay("pubsub"), "a block knows no other block, no driver and no engine"},
+		{"host/configuration…", blockMay("configuration"), "a block knows no other block, no driver and no engine"},
+		{"host/secret…", blockMay("secret"), "a block knows no other block, no driver and no engine"},
+		{"host/actor…", append(blockMay("actor"), "host/schedule…"), "a block knows no other block, no driver and no engine"},
 		{"host…", []string{"abi…", "host…", thirdParty}, "composition: everything of the host, no driver"},
 		{"components/standard", []string{"components…", "host…"}, "the list of drivers"},
+		{"components/internal/wasmplugin", []string{"abi", "abi/canon", "host/component"}, "what drivers that are plugins share: the contracts' common forms"},
 		{"components/internal…", []string{"components/internal…", "host/component", thirdParty}, "what drivers of one server share"},
-		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
+		{"components/state/wasm", pluginMay("state"), "a driver that is a plugin calls it by the block's glue"},
+		{"components/pubsub/wasm", pluginMay("pubsub"), "a driver that is a plugin calls it by the block's glue"},
+		{"components/binding/wasm", pluginMay("binding"), "a driver that is a plugin calls it by the block's glue"},
+		{"components/secret/wasm", pluginMay("secret"), "a driver that is a plugin calls it by the block's glue"},
+		{"components/configuration/wasm", pluginMay("configuration"), "a driver that is a plugin calls it by the block's glue"},
+		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
 		{"examples…", []string{"guest-sdk…", "self"}, "an example is what a user writes"},
 		{"cmd…", []string{"abi…", "host…", "components…", "guest-sdk", thirdParty}, "the command line"},
 		{"bench…", []string{"abi…", "host…", "components…", "guest-sdk…", "bench…", thirdParty}, "measurements"},
@@ -60,6 +72,10 @@ var (
 
 func blockMay(name string) []string {
 	return append([]string{"abi…", "host/" + name + "…", thirdParty}, infra...)
+}
+
+func pluginMay(name string) []string {
+	return []string{"abi", "abi/" + name, "components/internal/wasmplugin", "host/" + name, "host/component", thirdParty}
 }
 
 // never are modules that no package may import, except those given.
