@@ -5,6 +5,7 @@ package chain
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -101,6 +102,45 @@ type Point struct {
 
 // Op tells what the point was made for.
 func (p *Point) Op() Op { return p.op }
+
+// Guarded tells whether a policy stands at the point.
+func (p *Point) Guarded() bool { return len(p.guards) > 0 }
+
+// StatusError is for policies: the call was answered, with a status that says that it failed. Whoever gives it to a
+// guarded Point takes it away again behind it.
+type StatusError struct{ Status int }
+
+// Error gives the status.
+func (e *StatusError) Error() string { return fmt.Sprintf("the answer has status %d", e.Status) }
+
+// HTTPStatus is the status.
+func (e *StatusError) HTTPStatus() int { return e.Status }
+
+type stoppingKey struct{}
+
+// WithStopping says when policies are to give up waiting, and let the try that runs be the last: ctx may go on longer.
+func WithStopping(ctx context.Context, stopping <-chan struct{}) context.Context {
+	return context.WithValue(ctx, stoppingKey{}, stopping)
+}
+
+// Stopping gives what WithStopping said, or nil.
+func Stopping(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
+	return c
+}
+
+type instanceKey struct{}
+
+// WithInstance says for policies which of the target's instances is called, for example an actor's id.
+func WithInstance(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, instanceKey{}, id)
+}
+
+// Instance gives what WithInstance said, or "".
+func Instance(ctx context.Context) string {
+	id, _ := ctx.Value(instanceKey{}).(string)
+	return id
+}
 
 // Do passes one call: fn(ctx, req). Give it a function value that was made once (a bound method), so that the
 // call itself allocates nothing.

@@ -28,6 +28,9 @@ type call struct {
 	app      block.App
 	endpoint *endpoint
 	url      string
+
+	// guarded tells that a policy wants to know of answers whose status says that the call failed.
+	guarded bool
 }
 
 // frame is one call of the nest that a call is in.
@@ -72,8 +75,10 @@ func (b *Block) Invoke(ctx context.Context, caller, target string, req Request) 
 		return Response{}, &Error{Tag: abiinvoke.ErrorFailed, Failed: fmt.Sprintf(
 			"calls nest deeper than %d; do apps call each other without end? %s", b.cfg.MaxDepth, c.frame.path())}
 	}
-	res, err := chain.Do(context.WithValue(ctx, frameKey{}, c.frame), b.point(c), run, c)
-	if err != nil {
+	point := b.point(c)
+	c.guarded = point.Guarded()
+	res, err := chain.Do(context.WithValue(ctx, frameKey{}, c.frame), point, run, c)
+	if _, answered := errors.AsType[*chain.StatusError](err); err != nil && !answered {
 		return Response{}, explain(err, time.Since(start))
 	}
 	res.Headers = clean(res.Headers, false)
@@ -200,6 +205,9 @@ func run(ctx context.Context, c *call) (Response, error) {
 	}
 	if err == nil {
 		telemetry.HTTPStatus(ctx, req.Verb, "/"+req.Path, int(res.Status))
+		if c.guarded && (res.Status < 200 || res.Status > 399) {
+			return res, &chain.StatusError{Status: int(res.Status)}
+		}
 	}
 	return res, err
 }

@@ -86,6 +86,9 @@ func (t *subscriber) call(ctx context.Context, e *event) (out abipubsub.Outcome,
 
 // traced goes on with the publisher's trace; an event without one begins its own.
 func (t *subscriber) traced(ctx context.Context, e *event) context.Context {
+	if t.handlePoint.Guarded() {
+		ctx = chain.WithStopping(ctx, t.stopping)
+	}
 	if tr := t.bus.block.cfg.Trace; tr != nil {
 		return tr.Extract(ctx, e.traceparent, e.tracestate)
 	}

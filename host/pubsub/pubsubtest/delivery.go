@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,10 +126,11 @@ func testCompeting(t *testing.T, s *suite) {
 	b, topic := s.broker(t), fresh("competing")
 	both := make(chan struct{})
 	var took [2]atomic.Int64
+	var once sync.Once
 	handler := func(i int) pubsub.Handler {
 		return func(ctx context.Context, _ pubsub.Message) error {
 			if took[i].Add(1) == 1 && took[1-i].Load() > 0 {
-				close(both)
+				once.Do(func() { close(both) })
 			}
 			select {
 			case <-both:
