@@ -148,6 +148,7 @@ func loop(b *testing.B, api, operation string) {
 func BenchmarkGuest(b *testing.B) {
 	_, api := start(b, "pubsub.in-memory")
 	for _, store := range []string{"memory", "sqlite"} {
+		call(b, api, "guest", "loop", "set:"+store+" 1") // what get reads
 		for _, verb := range []string{"set", "get"} {
 			b.Run("state/"+verb+"/"+store, func(b *testing.B) { loop(b, api, verb+":"+store) })
 		}

@@ -124,8 +124,12 @@ func (h *Host) link(ctx context.Context, a *app, gen *generation) error {
 		funcs = append(funcs, s.Funcs()...)
 	}
 	l := a.spec.Spec.Limits
+	boot, err := h.bootOf(a.spec)
+	if err != nil {
+		return err
+	}
 	pool, err := gen.module.Pool(ctx, engine.PoolConfig{
-		App: a.name, Funcs: funcs, Exports: exportFuncs(), Env: a.spec.Env(), Log: h.log, Warm: 1, Policy: policy(a.spec),
+		App: a.name, Funcs: funcs, Exports: exportFuncs(), Env: a.spec.Env(), Log: h.log, Warm: 1, Policy: policy(a.spec), Boot: boot,
 		Limits: engine.Limits{Memory: uint64(l.Memory), Timeout: l.Timeout, MaxInstances: l.MaxInstances, Queue: queue(l.Queue)},
 	})
 	if err != nil {
@@ -169,6 +173,11 @@ func (h *Host) Reload(ctx context.Context, name string) error {
 	}
 	old := a.current.Swap(next)
 	mounted := h.remount(ctx)
+	for _, b := range h.blocks.all {
+		if r, ok := b.(block.Reloader); ok {
+			r.Reloaded(ctx, name)
+		}
+	}
 	return errors.Join(mounted, old.close(ctx))
 }
 

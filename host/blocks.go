@@ -6,20 +6,28 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	abiactor "github.com/mrt-wasm/mrt-wasm/abi/actor"
+	abibinding "github.com/mrt-wasm/mrt-wasm/abi/binding"
+	abiconfiguration "github.com/mrt-wasm/mrt-wasm/abi/configuration"
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	abiinvoke "github.com/mrt-wasm/mrt-wasm/abi/invoke"
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
 	abistate "github.com/mrt-wasm/mrt-wasm/abi/state"
+	"github.com/mrt-wasm/mrt-wasm/host/actor"
 	"github.com/mrt-wasm/mrt-wasm/host/api"
+	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/block"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
+	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/invoke"
 	"github.com/mrt-wasm/mrt-wasm/host/log"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
+	"github.com/mrt-wasm/mrt-wasm/host/plugin"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
 	"github.com/mrt-wasm/mrt-wasm/host/state"
 	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
@@ -30,14 +38,16 @@ const subscriberModule = abipubsub.SubscriberModule
 
 // blocks are the building blocks of a host: all of them, and by name those that the composition talks to.
 type blocks struct {
-	all  []block.Block
-	http *http.Block
+	all   []block.Block
+	http  *http.Block
+	actor *actor.Block
 }
 
 // exportFuncs are the functions that apps may export, for checking their signatures.
 func exportFuncs() []abi.Func {
 	return slices.Concat(abihttp.HandlerExports(), abiinvoke.ServiceExports(),
-		abipubsub.SubscriberExports(), abipubsub.BulkSubscriberExports())
+		abipubsub.SubscriberExports(), abipubsub.BulkSubscriberExports(), abiactor.ActorExports(),
+		abibinding.TriggerExports(), abiconfiguration.HandlerExports())
 }
 
 // exports are the handler interfaces that some block calls.
@@ -70,21 +80,45 @@ func (h *Host) openBlocks(ctx context.Context) error {
 		return err
 	}
 	h.blocks.all = append(h.blocks.all, calls)
-	store, errState := state.New(ctx, state.Config{
-		Drivers: h.opts.Drivers.State, Decls: h.decls("state", h.importer(abistate.StoreModule)), Apps: h.names,
+	h.openSecretBlock(api.CallerApp)
+	if err := errors.Join(h.provide(ctx, front), h.provide(ctx, h.blocks.all[len(h.blocks.all)-1])); err != nil {
+		return err
+	}
+	var errs []error
+	open := map[string]func(context.Context) error{
+		"state": h.openState, "pubsub": h.openTopics, "configuration": h.openConfiguration, "bindings": h.openBindings,
+	}
+	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "bindings"}, h.components) {
+		errs = append(errs, open[kind](ctx))
+	}
+	return h.secrets.Redact(errors.Join(errs...))
+}
+
+// openState makes the block of state stores, and with it that of actors.
+func (h *Host) openState(ctx context.Context) error {
+	store, err := state.New(ctx, state.Config{
+		Drivers: h.opts.Drivers.State, Decls: h.decls("state", h.importer(abistate.StoreModule) || hasActors(h.opts.Manifest)), Apps: h.names,
 		Env: h.env(), Chain: h.chain, Log: h.log, CallerApp: api.CallerApp,
+		Made: func(b *state.Block) error { return h.provide(ctx, b) },
 	})
-	if errState == nil {
-		h.blocks.all = append(h.blocks.all, store)
+	if err != nil {
+		return err
 	}
-	topics, errPubSub := pubsub.New(ctx, pubsub.Config{
+	h.blocks.all = append(h.blocks.all, store)
+	return h.openActors(ctx, store)
+}
+
+// openTopics makes the block of pubsub brokers.
+func (h *Host) openTopics(ctx context.Context) error {
+	topics, err := pubsub.New(ctx, pubsub.Config{
 		Drivers: h.opts.Drivers.PubSub, Decls: h.decls("pubsub", h.usesTopics()), Apps: h.names,
-		Subscriptions: h.declared(), Env: h.env(), Chain: h.chain, Trace: traces{h.tel}, Log: h.log, CallerApp: api.CallerApp,
+		Subscriptions: h.declaredSubscriptions(), Env: h.env(), Chain: h.chain, Trace: traces{h.tel}, Log: h.log, CallerApp: api.CallerApp,
 	})
-	if errPubSub == nil {
-		h.blocks.all = append(h.blocks.all, topics)
+	if err != nil {
+		return err
 	}
-	return errors.Join(errState, errPubSub)
+	h.blocks.all = append(h.blocks.all, topics)
+	return h.provide(ctx, topics)
 }
 
 func (h *Host) app(name string) (block.App, bool) {
@@ -93,6 +127,9 @@ func (h *Host) app(name string) (block.App, bool) {
 }
 
 func (h *Host) httpConfig(name string) http.AppConfig {
+	if component, isPlugin := component.PluginOf(name); isPlugin {
+		return http.AppConfig{Hidden: true, AllowHosts: h.plugins.AllowHosts(component)}
+	}
 	spec := h.apps[name].spec
 	return http.AppConfig{Routes: routes(spec), Hidden: len(spec.Routes()) == 0, AllowHosts: spec.Spec.Allow.Hosts}
 }
@@ -106,7 +143,7 @@ func routes(spec *manifest.App) []string {
 }
 
 func (h *Host) env() component.Env {
-	return component.Env{DataDir: h.data.path, Namespace: h.opts.Namespace, Log: h.log, Embedded: h.embed}
+	return component.Env{DataDir: h.data.path, Namespace: h.opts.Namespace, Log: h.log, Embedded: h.embed, Plugins: h.plugins, Opened: h.noteOpened}
 }
 
 func (h *Host) importer(iface string) bool {
@@ -119,7 +156,10 @@ func (h *Host) usesTopics() bool {
 
 // embeddedDefault is the component of a kind that a host has when its manifest declares none.
 func embeddedDefault(kind string) component.Decl {
-	names := map[string][2]string{"state": {"statestore", "state.sqlite"}, "pubsub": {"pubsub", "pubsub.jetstream"}}
+	names := map[string][2]string{
+		"state": {"statestore", "state.sqlite"}, "pubsub": {"pubsub", "pubsub.jetstream"},
+		"configuration": {"configstore", "configuration.sqlite"},
+	}
 	d := names[kind]
 	return component.Decl{Name: d[0], Type: d[1], Where: "embedded default"}
 }
@@ -127,19 +167,10 @@ func embeddedDefault(kind string) component.Decl {
 // decls gives the components of a kind; the embedded default if the manifest has none and something uses the block.
 func (h *Host) decls(kind string, used bool) []component.Decl {
 	var out []component.Decl
-	for _, c := range h.opts.Manifest.Components {
-		if c.Block() != kind {
-			continue
+	for _, d := range h.components {
+		if block, _, _ := strings.Cut(d.Type, "."); strings.EqualFold(block, kind) {
+			out = append(out, d)
 		}
-		metadata := maps.Clone(c.Values())
-		for _, s := range c.Secrets {
-			// Nothing gives it yet. Empty is as good as missing, but who cannot do without it can tell.
-			metadata[s.Field] = ""
-		}
-		out = append(out, component.Decl{
-			Name: c.Name(), Type: c.Spec.Type, Version: c.Spec.Version, Where: c.Pos.String(), Metadata: metadata,
-			Scopes: c.Scopes, IgnoreErrors: c.Spec.IgnoreErrors, InitTimeout: c.Spec.InitTimeout,
-		})
 	}
 	if len(out) == 0 && used {
 		out = append(out, embeddedDefault(kind))
@@ -147,8 +178,42 @@ func (h *Host) decls(kind string, used bool) []component.Decl {
 	return out
 }
 
-// declared gives the manifest's subscriptions in the block's form.
-func (h *Host) declared() []pubsub.SubscriptionDecl {
+// openConfiguration makes the block of configuration stores.
+func (h *Host) openConfiguration(ctx context.Context) error {
+	used := h.importer(abiconfiguration.StoreModule)
+	cfg := configuration.Config{
+		Drivers: h.opts.Drivers.Configuration, Apps: h.names, Env: h.env(), Chain: h.chain, Root: h.tel.Root, Log: h.log, CallerApp: api.CallerApp,
+	}
+	for _, app := range h.opts.Manifest.Apps {
+		for _, d := range app.Spec.Configuration {
+			cfg.Declared = append(cfg.Declared, configuration.Declaration{App: app.Name(), Store: d.Store, Keys: d.Keys, Where: d.Pos.String()})
+			used = true
+		}
+	}
+	cfg.Decls = h.decls("configuration", used)
+	b, err := configuration.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	h.blocks.all = append(h.blocks.all, b)
+	return h.provide(ctx, b)
+}
+
+// openBindings makes the block of bindings. There is no embedded default: a binding says what it is bound to.
+func (h *Host) openBindings(ctx context.Context) error {
+	b, err := binding.New(ctx, binding.Config{
+		Drivers: h.opts.Drivers.Binding, Decls: h.decls("bindings", false), Apps: h.names, Env: h.env(), Chain: h.chain,
+		Trace: traces{h.tel}, Mount: h.blocks.http.Front().Handle, Log: h.log, CallerApp: api.CallerApp,
+	})
+	if err != nil {
+		return err
+	}
+	h.blocks.all = append(h.blocks.all, b)
+	return h.provide(ctx, b)
+}
+
+// declaredSubscriptions gives the manifest's subscriptions in the block's form.
+func (h *Host) declaredSubscriptions() []pubsub.SubscriptionDecl {
 	out := make([]pubsub.SubscriptionDecl, 0, len(h.opts.Manifest.Subscriptions))
 	for _, s := range h.opts.Manifest.Subscriptions {
 		d := pubsub.SubscriptionDecl{
@@ -172,13 +237,24 @@ func (h *Host) endpoints() []invoke.Endpoint {
 	out := make([]invoke.Endpoint, 0, len(h.opts.Manifest.HTTPEndpoints))
 	for _, e := range h.opts.Manifest.HTTPEndpoints {
 		end := invoke.Endpoint{Name: e.Name(), BaseURL: e.Spec.BaseURL, Scopes: e.Scopes}
-		values := e.HeaderValues()
+		owner := endpointOwner(e.Name())
+		secrets := h.fields[owner]
+		values := maps.Clone(e.HeaderValues())
+		if values == nil {
+			values = map[string]string{}
+		}
+		for _, ref := range e.Secrets {
+			if !strings.HasPrefix(ref.Field, tlsFields) {
+				values[ref.Field] = secrets[ref.Field]
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			end.Headers = append(end.Headers, invoke.Header{Name: name, Value: values[name]})
 		}
 		if tls := e.Spec.ClientTLS; tls != nil {
 			end.TLS = &invoke.ClientTLS{
-				RootCA: text(tls.RootCA), Certificate: text(tls.Certificate), PrivateKey: text(tls.PrivateKey),
+				RootCA: text(tls.RootCA, secrets, "rootCA"), Certificate: text(tls.Certificate, secrets, "certificate"),
+				PrivateKey:    text(tls.PrivateKey, secrets, "privateKey"),
 				Renegotiation: tls.Renegotiation,
 			}
 		}
@@ -187,11 +263,19 @@ func (h *Host) endpoints() []invoke.Endpoint {
 	return out
 }
 
-func text(v *manifest.TLSValue) string {
-	if v == nil {
+// tlsFields begins the names of secrets that are parts of an endpoint's TLS.
+const tlsFields = "clientTLS."
+
+// text gives a part of an endpoint's TLS: its value, or its secret.
+func text(v *manifest.TLSValue, secrets map[string]string, name string) string {
+	switch {
+	case v == nil:
 		return ""
+	case v.SecretKeyRef != nil:
+		return secrets[tlsFields+name]
+	default:
+		return v.Value.Text
 	}
-	return v.Value.Text
 }
 
 // traces carries trace context through events.
@@ -225,15 +309,16 @@ func (t traces) Extract(ctx context.Context, traceparent, tracestate string) con
 }
 
 // newTelemetry sets up traces and metrics from the manifest's Configuration.
-func newTelemetry(ctx context.Context, o Options) (*telemetry.Telemetry, error) {
-	cfg := telemetry.Config{Version: o.Version, Log: o.Log}
+func (h *Host) newTelemetry(ctx context.Context) (*telemetry.Telemetry, error) {
+	o := h.opts
+	cfg := telemetry.Config{Version: o.Version, Log: h.log}
 	if t := o.Manifest.Configuration().Tracing; t != nil {
 		cfg.Tracing.SamplingRate = t.SamplingRate
 		cfg.Tracing.Stdout = t.Stdout != nil && *t.Stdout
 		if otel := t.Otel; otel != nil {
 			cfg.Tracing.OTLP = telemetry.OTLP{
 				Endpoint: otel.EndpointAddress, Protocol: otel.Protocol, Insecure: otel.IsSecure != nil && !*otel.IsSecure,
-				Headers: otel.HeaderValues(), TimeoutMs: int(otel.Timeout.Milliseconds()),
+				Headers: h.withSecrets(otelOwner, otel.HeaderValues()), TimeoutMs: int(otel.Timeout.Milliseconds()),
 			}
 		}
 	}

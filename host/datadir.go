@@ -1,14 +1,20 @@
 package host
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/mrt-wasm/mrt-wasm/host/engine"
 )
 
 // dataDir is a locked data folder: embedded stores bear one process at a time.
@@ -73,4 +79,31 @@ func (h *Host) cacheDir() string {
 		return h.opts.CacheDir
 	}
 	return filepath.Join(h.data.path, "cache")
+}
+
+// seedFile has the secret from which the starts of apps are made, if their instances are to go on after a restart of the
+// host: secret and time of day, in that order.
+const seedFile = "start.seed"
+
+// bootSeed gives the data folder's seed, made once.
+func (d *dataDir) bootSeed() (*engine.BootSeed, error) {
+	file := filepath.Join(d.path, seedFile)
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		data = make([]byte, 32, 40)
+		_, _ = rand.Read(data) // it does not fail
+		data = binary.BigEndian.AppendUint64(data, uint64(time.Now().Unix()))
+		// Written whole or not at all: half a seed would be another one.
+		if err = os.WriteFile(file+".new", data, 0o600); err == nil {
+			err = os.Rename(file+".new", file)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data folder %s: the seed of the apps' starts: %w", d.path, err)
+	}
+	if len(data) != 40 {
+		return nil, fmt.Errorf("data folder %s: %s: want 40 bytes, found %d; remove it: actors that sleep then lose their memory, not their state",
+			d.path, seedFile, len(data))
+	}
+	return &engine.BootSeed{Secret: [32]byte(data), Epoch: time.Unix(int64(binary.BigEndian.Uint64(data[32:])), 0)}, nil
 }

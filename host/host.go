@@ -12,32 +12,51 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mrt-wasm/mrt-wasm/host/api"
 	"github.com/mrt-wasm/mrt-wasm/host/block"
 	"github.com/mrt-wasm/mrt-wasm/host/chain"
+	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/embedded"
 	"github.com/mrt-wasm/mrt-wasm/host/engine"
+	"github.com/mrt-wasm/mrt-wasm/host/plugin"
+	"github.com/mrt-wasm/mrt-wasm/host/resiliency"
+	"github.com/mrt-wasm/mrt-wasm/host/secret"
 	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
 	"github.com/mrt-wasm/mrt-wasm/host/trigger"
 )
 
 // Host runs the apps of one manifest. Make it with New, then Start it, then Stop it; Stop also without Start.
 type Host struct {
-	opts   Options
-	log    *slog.Logger
-	data   *dataDir
-	tel    *telemetry.Telemetry
-	engine *engine.Engine
-	embed  *embedded.Services
-	chain  *chain.Chain
-	apps   map[string]*app
-	names  []string // of apps, in the manifest's order
-	blocks blocks
-	api    *api.Server
-	stop   sync.Once
+	opts    Options
+	log     *slog.Logger
+	data    *dataDir
+	tel     *telemetry.Telemetry
+	engine  *engine.Engine
+	embed   *embedded.Services
+	chain   *chain.Chain
+	secrets *secret.Resolver
+	// components are the manifest's, secret stores excepted, with what those gave; fields are values that those gave for
+	// others, by their owner.
+	components []component.Decl
+	fields     map[string]map[string]string
+	// declared are the manifest's components, secret stores included, in the order in which they can be opened.
+	declared []component.Decl
+	plugins  *plugin.Runner
+	openedMu sync.Mutex
+	opened   map[string]any // the drivers of components, by name; guarded by openedMu
+	// policies are what Resiliency objects say of the chain's calls.
+	policies *resiliency.Policy
+	apps     map[string]*app
+	names    []string // of apps, in the manifest's order
+	blocks   blocks
+	// closers are called when the blocks are closed.
+	closers []func(context.Context) error
+	api     *api.Server
+	stop    sync.Once
 	// shutdown is closed when the API is asked to end the host.
 	shutdown chan struct{}
 	once     sync.Once
@@ -90,15 +109,24 @@ func (h *Host) build(ctx context.Context) error {
 	if h.data, err = openDataDir(h.opts.DataDir); err != nil {
 		return err
 	}
-	if h.tel, err = newTelemetry(ctx, h.opts); err != nil {
-		return err
-	}
-	h.chain = chain.New(h.tel.Observers(), nil)
 	if h.engine, err = engine.New(ctx, engine.Config{
 		CacheDir: h.cacheDir(), Log: h.log, TraceID: telemetry.TraceID, Interpreter: h.opts.Interpreter,
 	}); err != nil {
 		return err
 	}
+	if err = h.openPlugins(ctx); err != nil {
+		return err
+	}
+	if err = h.openSecrets(ctx); err != nil {
+		return err
+	}
+	if h.tel, err = h.newTelemetry(ctx); err != nil {
+		return err
+	}
+	if h.policies, err = resiliency.New(h.opts.Manifest.Resiliencies); err != nil {
+		return err
+	}
+	h.chain = chain.New(h.tel.Observers(), []chain.Policy{h.policies})
 	for _, spec := range h.opts.Manifest.Apps {
 		h.apps[spec.Name()] = &app{name: spec.Name(), spec: spec}
 		h.names = append(h.names, spec.Name())
@@ -214,16 +242,7 @@ func (h *Host) close(ctx context.Context) error {
 	triggers := h.started
 	h.started, h.ready = nil, false
 	h.mu.Unlock()
-	errs := make([]error, len(triggers))
-	var wg sync.WaitGroup
-	for i, t := range triggers {
-		wg.Go(func() {
-			if err := t.Stop(ctx); err != nil {
-				errs[i] = named(t, err)
-			}
-		})
-	}
-	wg.Wait()
+	errs := stopTriggers(ctx, triggers)
 	for _, name := range slices.Backward(h.names) {
 		a := h.apps[name]
 		errs = append(errs, a.current.Load().close(ctx))
@@ -234,8 +253,14 @@ func (h *Host) close(ctx context.Context) error {
 	for _, b := range slices.Backward(h.blocks.all) {
 		errs = append(errs, b.Close(ctx))
 	}
+	for _, f := range slices.Backward(h.closers) {
+		errs = append(errs, f(ctx))
+	}
 	if h.embed != nil {
 		errs = append(errs, h.embed.Close(ctx))
+	}
+	if h.plugins != nil {
+		errs = append(errs, h.plugins.Close(ctx))
 	}
 	if h.engine != nil {
 		errs = append(errs, h.engine.Close(ctx))
@@ -247,4 +272,32 @@ func (h *Host) close(ctx context.Context) error {
 		errs = append(errs, h.data.close())
 	}
 	return errors.Join(errs...)
+}
+
+// stopTriggers stops all triggers at a time, except those that the others may need: they come last, and have a part of
+// the time for themselves.
+func stopTriggers(ctx context.Context, triggers []trigger.Trigger) []error {
+	stop := func(ctx context.Context, last bool) []error {
+		errs := make([]error, len(triggers))
+		var wg sync.WaitGroup
+		for i, t := range triggers {
+			if _, isLast := t.(trigger.Last); isLast != last {
+				continue
+			}
+			wg.Go(func() {
+				if err := t.Stop(ctx); err != nil {
+					errs[i] = named(t, err)
+				}
+			})
+		}
+		wg.Wait()
+		return errs
+	}
+	first := ctx
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		first, cancel = context.WithDeadline(ctx, time.Now().Add(time.Until(end)*2/3))
+		defer cancel()
+	}
+	return slices.Concat(stop(first, false), stop(ctx, true))
 }

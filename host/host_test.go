@@ -274,7 +274,7 @@ func TestNewRefuses(t *testing.T) {
 		{"empty", app("a", "") + memoryComponents, nil, "a"},
 		{"no handler", app("a", "") + memoryComponents, enginetest.Build(t, "testdata/mute"), "exports no handler"},
 		{"no driver", app("a", "") + strings.Replace(memoryComponents, "state.in-memory", "state.nope", 1), faulty, "this binary has no driver state.nope"},
-		{"secret that nothing gives", app("a", "") + secret, faulty, "component statestore: metadata field primaryEncryptionKey is empty: values would be stored in clear"},
+		{"secret that nothing gives", app("a", "") + secret, faulty, `component statestore: primaryEncryptionKey: secret store secretstore: secret "keys": not found`},
 		{"server down", app("a", "") + down, faulty, "component statestore (state.redis): not ready within initTimeout 300ms"},
 		{"topic without subscriber", app("a", "") + memoryComponents + `---
 apiVersion: dapr.io/v2alpha1

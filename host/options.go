@@ -4,9 +4,12 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
+	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
+	"github.com/mrt-wasm/mrt-wasm/host/secret"
 	"github.com/mrt-wasm/mrt-wasm/host/state"
 )
 
@@ -46,8 +49,11 @@ type Options struct {
 
 // Drivers are the sets of drivers, one a kind.
 type Drivers struct {
-	State  component.Set[state.Store]
-	PubSub component.Set[pubsub.Broker]
+	State         component.Set[state.Store]
+	PubSub        component.Set[pubsub.Broker]
+	Secret        component.Set[secret.Store]
+	Configuration component.Set[configuration.Store]
+	Binding       component.Set[binding.Binding]
 }
 
 // Loader gives the wasm of an app.

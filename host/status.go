@@ -111,4 +111,26 @@ func (h *Host) collect(emit func(telemetry.Sample)) {
 			})
 		}
 	}
+	h.collectPolicies(emit)
+	h.collectActors(emit)
+}
+
+// collectPolicies gives what the Resiliency policies did.
+func (h *Host) collectPolicies(emit func(telemetry.Sample)) {
+	for _, c := range h.policies.Counts() {
+		labels := [][2]string{{"app_id", c.App}, {"policy", c.Policy}, {"target", c.Target}, {"flow_direction", c.Flow}}
+		emit(telemetry.Sample{
+			Name: "resiliency_count", Help: "Calls that passed a Resiliency policy.", Counter: true, Labels: labels, Value: float64(c.Calls),
+		})
+		emit(telemetry.Sample{
+			Name: "resiliency_activations_total", Help: "Calls for which a policy did something: tried again, timed out, refused.",
+			Counter: true, Labels: labels, Value: float64(c.Activations),
+		})
+		if c.State != "" {
+			emit(telemetry.Sample{
+				Name: "resiliency_cb_state", Help: "1 for the state that the circuit breaker is in.",
+				Labels: append(labels, [2]string{"status", c.State}), Value: 1,
+			})
+		}
+	}
 }

@@ -150,8 +150,17 @@ type FailedEntry struct {
 // A message taken from the broker.
 type Message struct {
 	// Names the message in `settle`.
-	ID          string
+	ID string
+	// Counts the deliveries of this message to this consumer, this one included; 0 if the broker does not know.
+	Attempt     uint32
 	Topic       string
+	ContentType string
+	Data        []byte
+	Metadata    Metadata
+}
+
+// One message, already wrapped.
+type Outgoing struct {
 	ContentType string
 	Data        []byte
 	Metadata    Metadata
@@ -515,6 +524,56 @@ func CallDriverSettle(ctx context.Context, g abi.Guest, subscription uint32, id 
 	return err
 }
 
+// BulkPublisherModule is the core module name of the interface bulk-publisher.
+const BulkPublisherModule = "mrt:pubsub/bulk-publisher@0.1.0"
+
+// Exported by a pubsub driver that publishes many messages better than one by one.
+//
+// BulkPublisherExports gives the core functions that a guest exports for it.
+func BulkPublisherExports() []abi.Func {
+	return []abi.Func{
+		{Module: BulkPublisherModule, Name: "bulk-publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+	}
+}
+
+// Publishes messages to one topic; the outcomes are in their order, none for one that the broker has taken. An error
+// means that nothing was published.
+//
+// CallBulkPublisherBulkPublish calls it in g. It fails with a *Error or an *abi.Trap.
+func CallBulkPublisherBulkPublish(ctx context.Context, g abi.Guest, topic string, messages []Outgoing) (result []*Error, err error) {
+	const fn = "mrt:pubsub/bulk-publisher@0.1.0#bulk-publish"
+	defer canon.Catch(fn, &err)
+	var stack [4]uint64
+	lower := canon.NewLower(ctx, g)
+	w := &lower
+	v0, n0 := w.String(topic)
+	stack[0], stack[1] = uint64(v0), uint64(n0)
+	v1, n1 := w.List(len(messages), 24, 4)
+	stack[2], stack[3] = uint64(v1), uint64(n1)
+	for i := range messages {
+		lowerOutgoing(w, v1, &messages[i])
+		v1 += 24
+	}
+	if err = g.Call(ctx, fn, stack[:]); err != nil {
+		return result, err
+	}
+	lift := canon.NewLift(g)
+	l := &lift
+	b := l.Area(uint32(stack[0]), 16, 4)
+	if canon.Disc("result<list<option<error>>, error>", uint32(canon.U8(b, 0)), 2) == 1 {
+		v2 := liftError(l, b[4:16])
+		err = &v2
+	} else {
+		result = liftListOptionError(l, canon.U32(b, 4), canon.U32(b, 8))
+	}
+	if g.Has("cabi_post_mrt:pubsub/bulk-publisher@0.1.0#bulk-publish") {
+		if post := g.Call(ctx, "cabi_post_mrt:pubsub/bulk-publisher@0.1.0#bulk-publish", stack[:]); post != nil {
+			err = post
+		}
+	}
+	return result, err
+}
+
 func liftListTupleStringString(l *canon.Lift, ptr, n uint32) []canon.Tuple2[string, string] {
 	out, view := canon.List[canon.Tuple2[string, string]](l, ptr, n, 16, 4)
 	for i := range out {
@@ -594,10 +653,25 @@ func liftError(l *canon.Lift, b []byte) Error {
 }
 
 func liftListMessage(l *canon.Lift, ptr, n uint32) []Message {
-	out, view := canon.List[Message](l, ptr, n, 40, 4)
+	out, view := canon.List[Message](l, ptr, n, 44, 4)
 	for i := range out {
-		b := view[i*40 : (i+1)*40]
-		out[i] = liftMessage(l, b[0:40])
+		b := view[i*44 : (i+1)*44]
+		out[i] = liftMessage(l, b[0:44])
+	}
+	return out
+}
+
+func lowerOutgoing(w *canon.Lower, at uint32, v *Outgoing) {
+	w.PutString(at, v.ContentType)
+	w.PutBytes(at+8, v.Data)
+	lowerListTupleStringString(w, at+16, v.Metadata)
+}
+
+func liftListOptionError(l *canon.Lift, ptr, n uint32) []*Error {
+	out, view := canon.List[*Error](l, ptr, n, 16, 4)
+	for i := range out {
+		b := view[i*16 : (i+1)*16]
+		out[i] = liftOptionError(l, b[0:16])
 	}
 	return out
 }
@@ -634,9 +708,19 @@ func lowerListTupleStringString(w *canon.Lower, at uint32, v []canon.Tuple2[stri
 func liftMessage(l *canon.Lift, b []byte) Message {
 	return Message{
 		ID:          l.StringAt(b, 0),
-		Topic:       l.StringAt(b, 8),
-		ContentType: l.StringAt(b, 16),
-		Data:        l.BytesAt(b, 24),
-		Metadata:    liftListTupleStringString(l, canon.U32(b, 32), canon.U32(b, 36)),
+		Attempt:     canon.U32(b, 8),
+		Topic:       l.StringAt(b, 12),
+		ContentType: l.StringAt(b, 20),
+		Data:        l.BytesAt(b, 28),
+		Metadata:    liftListTupleStringString(l, canon.U32(b, 36), canon.U32(b, 40)),
 	}
+}
+
+func liftOptionError(l *canon.Lift, b []byte) *Error {
+	var v *Error
+	if canon.Disc("option<error>", uint32(canon.U8(b, 0)), 2) == 1 {
+		v = canon.New[Error](l)
+		*v = liftError(l, b[4:16])
+	}
+	return v
 }

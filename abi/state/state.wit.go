@@ -769,23 +769,79 @@ const QuerierModule = "mrt:state/querier@0.1.0"
 // QuerierExports gives the core functions that a guest exports for it.
 func QuerierExports() []abi.Func {
 	return []abi.Func{
-		{Module: QuerierModule, Name: "query", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: QuerierModule, Name: "query", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
 	}
 }
 
-// As `store.query`.
+// As `store.query`, over the keys that start with `prefix`; the keys of the result have their prefix.
 //
 // CallQuerierQuery calls it in g. It fails with a *Error or an *abi.Trap.
-func CallQuerierQuery(ctx context.Context, g abi.Guest, query string, metadata Metadata) (result QueryPage, err error) {
+func CallQuerierQuery(ctx context.Context, g abi.Guest, prefix string, query string, metadata Metadata) (result QueryPage, err error) {
 	const fn = "mrt:state/querier@0.1.0#query"
 	defer canon.Catch(fn, &err)
-	var stack [4]uint64
+	var stack [6]uint64
 	lower := canon.NewLower(ctx, g)
 	w := &lower
-	v0, n0 := w.String(query)
+	v0, n0 := w.String(prefix)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
-	v1, n1 := w.List(len(metadata), 16, 4)
+	v1, n1 := w.String(query)
 	stack[2], stack[3] = uint64(v1), uint64(n1)
+	v2, n2 := w.List(len(metadata), 16, 4)
+	stack[4], stack[5] = uint64(v2), uint64(n2)
+	for i := range metadata {
+		lowerTupleStringString(w, v2, &metadata[i])
+		v2 += 16
+	}
+	if err = g.Call(ctx, fn, stack[:]); err != nil {
+		return result, err
+	}
+	lift := canon.NewLift(g)
+	l := &lift
+	b := l.Area(uint32(stack[0]), 28, 4)
+	if canon.Disc("result<query-page, error>", uint32(canon.U8(b, 0)), 2) == 1 {
+		v3 := liftError(l, b[4:16])
+		err = &v3
+	} else {
+		result = liftQueryPage(l, b[4:28])
+	}
+	if g.Has("cabi_post_mrt:state/querier@0.1.0#query") {
+		if post := g.Call(ctx, "cabi_post_mrt:state/querier@0.1.0#query", stack[:]); post != nil {
+			err = post
+		}
+	}
+	return result, err
+}
+
+// BulkGetterModule is the core module name of the interface bulk-getter.
+const BulkGetterModule = "mrt:state/bulk-getter@0.1.0"
+
+// Exported by a state driver that reads many keys better than one by one.
+//
+// BulkGetterExports gives the core functions that a guest exports for it.
+func BulkGetterExports() []abi.Func {
+	return []abi.Func{
+		{Module: BulkGetterModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+	}
+}
+
+// Reads keys; the entries are in their order, none for a key that does not exist.
+//
+// CallBulkGetterBulkGet calls it in g. It fails with a *Error or an *abi.Trap.
+func CallBulkGetterBulkGet(ctx context.Context, g abi.Guest, keys []string, consistency Consistency, metadata Metadata) (result []*Entry, err error) {
+	const fn = "mrt:state/bulk-getter@0.1.0#bulk-get"
+	defer canon.Catch(fn, &err)
+	var stack [5]uint64
+	lower := canon.NewLower(ctx, g)
+	w := &lower
+	v0, n0 := w.List(len(keys), 8, 4)
+	stack[0], stack[1] = uint64(v0), uint64(n0)
+	for i := range keys {
+		w.PutString(v0, keys[i])
+		v0 += 8
+	}
+	stack[2] = uint64(consistency)
+	v1, n1 := w.List(len(metadata), 16, 4)
+	stack[3], stack[4] = uint64(v1), uint64(n1)
 	for i := range metadata {
 		lowerTupleStringString(w, v1, &metadata[i])
 		v1 += 16
@@ -795,18 +851,45 @@ func CallQuerierQuery(ctx context.Context, g abi.Guest, query string, metadata M
 	}
 	lift := canon.NewLift(g)
 	l := &lift
-	b := l.Area(uint32(stack[0]), 28, 4)
-	if canon.Disc("result<query-page, error>", uint32(canon.U8(b, 0)), 2) == 1 {
+	b := l.Area(uint32(stack[0]), 16, 4)
+	if canon.Disc("result<list<option<entry>>, error>", uint32(canon.U8(b, 0)), 2) == 1 {
 		v2 := liftError(l, b[4:16])
 		err = &v2
 	} else {
-		result = liftQueryPage(l, b[4:28])
+		result = liftListOptionEntry(l, canon.U32(b, 4), canon.U32(b, 8))
 	}
-	if g.Has("cabi_post_mrt:state/querier@0.1.0#query") {
-		if post := g.Call(ctx, "cabi_post_mrt:state/querier@0.1.0#query", stack[:]); post != nil {
+	if g.Has("cabi_post_mrt:state/bulk-getter@0.1.0#bulk-get") {
+		if post := g.Call(ctx, "cabi_post_mrt:state/bulk-getter@0.1.0#bulk-get", stack[:]); post != nil {
 			err = post
 		}
 	}
+	return result, err
+}
+
+// ExpirerModule is the core module name of the interface expirer.
+const ExpirerModule = "mrt:state/expirer@0.1.0"
+
+// Exported by a state driver whose entries can expire. Without it a write with a time to live never reaches the driver:
+// it fails with not-supported.
+//
+// ExpirerExports gives the core functions that a guest exports for it.
+func ExpirerExports() []abi.Func {
+	return []abi.Func{
+		{Module: ExpirerModule, Name: "expires", Params: nil, Results: []abi.ValType{abi.I32}},
+	}
+}
+
+// Whether entries can expire, asked once after `init`: a store over another one has what that has.
+//
+// CallExpirerExpires calls it in g. It fails with an *abi.Trap.
+func CallExpirerExpires(ctx context.Context, g abi.Guest) (result bool, err error) {
+	const fn = "mrt:state/expirer@0.1.0#expires"
+	defer canon.Catch(fn, &err)
+	var stack [1]uint64
+	if err = g.Call(ctx, fn, stack[:]); err != nil {
+		return result, err
+	}
+	result = canon.FlatBool(stack[0])
 	return result, err
 }
 
@@ -942,6 +1025,15 @@ func liftQueryPage(l *canon.Lift, b []byte) QueryPage {
 		Token:    l.StringAt(b, 8),
 		Metadata: liftListTupleStringString(l, canon.U32(b, 16), canon.U32(b, 20)),
 	}
+}
+
+func liftListOptionEntry(l *canon.Lift, ptr, n uint32) []*Entry {
+	out, view := canon.List[*Entry](l, ptr, n, 32, 4)
+	for i := range out {
+		b := view[i*32 : (i+1)*32]
+		out[i] = liftOptionEntry(l, b[0:32])
+	}
+	return out
 }
 
 func liftTupleStringString(l *canon.Lift, b []byte) canon.Tuple2[string, string] {

@@ -93,3 +93,13 @@ func checkAddress(flag, address string) error {
 	}
 	return usagef("%s %q is not an address to listen on, expected host:port, for example 127.0.0.1:8080%s", flag, address, hint)
 }
+
+// between wants from low to high arguments; usage names them.
+func between(low, high int, usage string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if low <= len(args) && len(args) <= high {
+			return nil
+		}
+		return usagef("expected %s, found %s", usage, foundArgs(args))
+	}
+}

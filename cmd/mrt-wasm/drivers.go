@@ -37,6 +37,12 @@ func (c componentCheck) run(drivers host.Drivers) manifest.Diagnostics {
 		return checkAgainst(drivers.State, c)
 	case drivers.PubSub.Kind():
 		return checkAgainst(drivers.PubSub, c)
+	case drivers.Secret.Kind():
+		return checkAgainst(drivers.Secret, c)
+	case drivers.Configuration.Kind():
+		return checkAgainst(drivers.Configuration, c)
+	case drivers.Binding.Kind():
+		return checkAgainst(drivers.Binding, c)
 	}
 	return nil // the manifest says itself that the host has no such block
 }
@@ -61,7 +67,7 @@ func checkAgainst[T any](set component.Set[T], c componentCheck) (found manifest
 		return found
 	}
 	fields := component.Fields(spec.Fields())
-	if c.warn {
+	if c.warn && !spec.Further {
 		for _, name := range component.Metadata(c.Values()).Unknown(spec.Fields()) {
 			report(manifest.Warning, c.FieldPos(name), "metadata field "+name+" is unknown and has no effect",
 				manifest.DidYouMean(name, fieldNames(fields)))

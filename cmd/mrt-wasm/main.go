@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	_ "time/tzdata" // cron bindings name time zones, and not every machine has their files
 
 	"github.com/spf13/cobra"
 )

@@ -30,7 +30,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newRun(), newBuild(), newNew(), newValidate(), newBindgen(),
-		newInvoke(), newPublish(), newVersion(), newCompletion(root),
+		newInvoke(), newPublish(), newActor(), newConfig(), newVersion(), newCompletion(root),
 	)
 	markFailures(root)
 	return root

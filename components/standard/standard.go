@@ -4,19 +4,39 @@ package standard
 import (
 	"errors"
 
+	"github.com/mrt-wasm/mrt-wasm/components/binding/cron"
+	"github.com/mrt-wasm/mrt-wasm/components/binding/file"
+	httpbinding "github.com/mrt-wasm/mrt-wasm/components/binding/http"
+	"github.com/mrt-wasm/mrt-wasm/components/binding/localstorage"
+	natsbinding "github.com/mrt-wasm/mrt-wasm/components/binding/nats"
+	redisbinding "github.com/mrt-wasm/mrt-wasm/components/binding/redis"
+	"github.com/mrt-wasm/mrt-wasm/components/binding/webhook"
+	redisconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/redis"
+	sqliteconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/sqlite"
 	jetstreampubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/jetstream"
 	memorypubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/memory"
 	redispubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/redis"
+	localsecret "github.com/mrt-wasm/mrt-wasm/components/secret/local"
+	"github.com/mrt-wasm/mrt-wasm/components/secret/localenv"
+	"github.com/mrt-wasm/mrt-wasm/components/secret/localfile"
+	"github.com/mrt-wasm/mrt-wasm/components/secret/vault"
 	memorystate "github.com/mrt-wasm/mrt-wasm/components/state/memory"
 	redisstate "github.com/mrt-wasm/mrt-wasm/components/state/redis"
 	sqlitestate "github.com/mrt-wasm/mrt-wasm/components/state/sqlite"
+	wasmstate "github.com/mrt-wasm/mrt-wasm/components/state/wasm"
 	"github.com/mrt-wasm/mrt-wasm/host"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 )
 
 // Drivers gives the drivers. The error is a fault of the list itself.
 func Drivers() (host.Drivers, error) {
-	state, errState := component.NewSet("state", memorystate.Spec, redisstate.Spec, sqlitestate.Spec)
+	state, errState := component.NewSet("state", memorystate.Spec, redisstate.Spec, sqlitestate.Spec, wasmstate.Spec)
 	pubsub, errPubSub := component.NewSet("pubsub", jetstreampubsub.Spec, memorypubsub.Spec, redispubsub.Spec)
-	return host.Drivers{State: state, PubSub: pubsub}, errors.Join(errState, errPubSub)
+	secret, errSecret := component.NewSet("secretstores", localsecret.Spec, localenv.Spec, localfile.Spec, vault.Spec)
+	configuration, errConfiguration := component.NewSet("configuration", redisconfiguration.Spec, sqliteconfiguration.Spec)
+	binding, errBinding := component.NewSet("bindings",
+		cron.Spec, file.Spec, httpbinding.Spec, localstorage.Spec, natsbinding.Spec, redisbinding.Spec, webhook.Spec)
+	return host.Drivers{
+		State: state, PubSub: pubsub, Secret: secret, Configuration: configuration, Binding: binding,
+	}, errors.Join(errState, errPubSub, errSecret, errConfiguration, errBinding)
 }

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,14 +21,27 @@ type Decl struct {
 	Metadata Metadata
 	// Scopes are the apps that may use it; empty means all.
 	Scopes []string
+	// Grants are the components whose plugins may use it; empty means none.
+	Grants []string
 	// IgnoreErrors lets the host start without it.
 	IgnoreErrors bool
 	// InitTimeout bounds its start; 0 means 5 s, Dapr's default.
 	InitTimeout time.Duration
+	// Err is why the component cannot start, if that is known already, for example because a secret is missing.
+	Err error
 }
 
-// Visible tells whether an app may use the component.
-func (d Decl) Visible(app string) bool { return len(d.Scopes) == 0 || slices.Contains(d.Scopes, app) }
+// Visible tells whether an app may use the component. A plugin (PluginApp) may if it is granted; in scopes it stands by
+// the name of its component.
+func (d Decl) Visible(app string) bool {
+	if name, plugin := PluginOf(app); plugin {
+		if !slices.Contains(d.Grants, name) {
+			return false
+		}
+		app = name
+	}
+	return len(d.Scopes) == 0 || slices.Contains(d.Scopes, app)
+}
 
 // DefaultInitTimeout is how long a component may take to start, as in Dapr.
 const DefaultInitTimeout = 5 * time.Second
@@ -38,9 +52,12 @@ type Env struct {
 	Namespace string
 	Log       *slog.Logger
 	Embedded  Embedded
+	Plugins   Plugins
 	// Prepare changes a component's metadata for one app before it is opened, for example to put in a consumer
 	// id; nil to leave it.
 	Prepare func(cfg *Config)
+	// Opened is told of every component that was opened, by name; nil to tell nobody.
+	Opened func(name string, driver any)
 }
 
 // Opened is one open component.
@@ -125,18 +142,23 @@ func (m *Manager[T]) open(ctx context.Context, d Decl, app string) error {
 	cfg := Config{
 		Name: d.Name, Type: spec.Type, Version: d.Version,
 		Metadata: d.Metadata.fill(app, m.env.Namespace),
-		App:      app, DataDir: m.env.DataDir, Embedded: m.env.Embedded,
-		Log: m.env.Log.With("component", d.Name, "type", spec.Type),
+		App:      app, DataDir: m.env.DataDir, Embedded: m.env.Embedded, Plugins: m.env.Plugins,
+		InitTimeout: cmp.Or(d.InitTimeout, DefaultInitTimeout),
+		Log:         m.env.Log.With("component", d.Name, "type", spec.Type),
 	}
 	if m.env.Prepare != nil {
 		m.env.Prepare(&cfg)
 	}
-	if spec.Fields != nil {
+	if spec.Fields != nil && !spec.Further {
 		for _, name := range cfg.Metadata.Unknown(spec.Fields()) {
 			cfg.Log.Warn("component metadata field is not known to this driver and has no effect", "field", name, "at", d.Where)
 		}
 	}
-	driver, err := start(ctx, spec, cfg, d.InitTimeout)
+	var driver T
+	err := d.Err
+	if err == nil {
+		driver, err = start(ctx, spec, cfg, d.InitTimeout)
+	}
 	o := &Opened[T]{Decl: d, Type: spec.Type, Metadata: cfg.Metadata, Driver: driver}
 	if err != nil {
 		err = fmt.Errorf("%s: component %s (%s): %w", d.Where, d.Name, spec.Type, err)
@@ -145,6 +167,8 @@ func (m *Manager[T]) open(ctx context.Context, d Decl, app string) error {
 		}
 		cfg.Log.Warn("component did not start; going on without it (ignoreErrors)", "error", err)
 		o.Err = err
+	} else if m.env.Opened != nil {
+		m.env.Opened(d.Name, driver)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

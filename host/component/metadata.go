@@ -114,7 +114,7 @@ func Fields(v any) []Field {
 
 // common are fields that blocks read, whatever the driver.
 var common = []string{
-	"keyPrefix", "primaryEncryptionKey", "secondaryEncryptionKey", "actorStateStore", "outboxPublishPubsub",
+	"pollInterval", "keyPrefix", "primaryEncryptionKey", "secondaryEncryptionKey", "actorStateStore", "outboxPublishPubsub",
 	"outboxPublishTopic", "outboxPubsub", "outboxDiscardWhenMissingState", "publishingScopes", "subscriptionScopes",
 	"allowedTopics", "protectedTopics", "consumerID", "direction", "route",
 }

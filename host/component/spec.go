@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Spec describes one driver of kind T, for example T = state.Store.
@@ -26,6 +27,8 @@ type Spec[T any] struct {
 	// Fields is a pointer to a new zero value of the struct that Config.Decode fills; nil if there are none. Its
 	// tags are the documentation of the metadata fields.
 	Fields func() any
+	// Further tells that metadata may have other fields than these: the driver hands them on.
+	Further bool
 	// New connects. It returns when the component can take calls, or with an error that says what to do; the
 	// manager repeats it until the component's initTimeout. ctx bounds the start, not the life.
 	New func(ctx context.Context, cfg Config) (T, error)
@@ -45,6 +48,10 @@ type Config struct {
 	Log *slog.Logger
 	// Embedded gives the services that run inside the host.
 	Embedded Embedded
+	// Plugins runs wasm modules; nil in a host without.
+	Plugins Plugins
+	// InitTimeout is how long a start of the component may take.
+	InitTimeout time.Duration
 }
 
 // Embedded gives services of the host's process.

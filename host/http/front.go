@@ -30,6 +30,8 @@ type Front struct {
 
 	swap  sync.Mutex // held while the table is replaced
 	table atomic.Pointer[table]
+	// own has the handlers of paths that are not apps', by path.
+	own sync.Map
 }
 
 var (
@@ -66,6 +68,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeWithin(w, 0) // of the answer before on this connection
 	ctx := f.cfg.Telemetry.Root(telemetry.Extract(r.Context(), r.Header.Get))
 	if answered := f.refuse(w, r); answered {
+		return
+	}
+	if f.serveOwn(ctx, w, r) {
 		return
 	}
 	rt := f.enter(r.URL.Path)

@@ -160,6 +160,10 @@ func (f *Front) newTable(mounts []Mount, old *table) (*table, error) {
 		}
 		t.mounts = append(t.mounts, mt)
 		for _, p := range patterns {
+			if _, taken := f.own.Load(p.path); taken && !p.prefix {
+				errs = append(errs, fmt.Errorf("route %s is wanted by app %s and by a component, for example a webhook; change one of them", p, m.App.Name()))
+				continue
+			}
 			if err := t.add(p, mt, f.cfg.Telemetry); err != nil {
 				errs = append(errs, err)
 			}

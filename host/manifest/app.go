@@ -17,13 +17,14 @@ type App struct {
 // AppSpec is App.spec.
 type AppSpec struct {
 	Object
-	Source    AppSource        `yaml:"source,required" doc:"where the code comes from: exactly one of its fields"`
-	HTTP      *HTTP            `yaml:"http" doc:"the front door"`
-	Env       map[string]Value `yaml:"env" check:"env" doc:"environment variables of the guest; a value may be {envRef: NAME}, a variable of the host"`
-	Limits    Limits           `yaml:"limits" doc:"what the app may use up"`
-	Instances string           `yaml:"instances" enum:"reset,reuse" default:"reset" doc:"reset: every request sees a fresh instance; reuse: instances keep their memory between requests"`
-	Actors    []ActorType      `yaml:"actors" doc:"actor types that the app implements"`
-	Allow     Allow            `yaml:"allow" doc:"what the app may reach outside; nothing by default"`
+	Source        AppSource           `yaml:"source,required" doc:"where the code comes from: exactly one of its fields"`
+	HTTP          *HTTP               `yaml:"http" doc:"the front door"`
+	Env           map[string]Value    `yaml:"env" check:"env" doc:"environment variables of the guest; a value may be {envRef: NAME}, a variable of the host"`
+	Limits        Limits              `yaml:"limits" doc:"what the app may use up"`
+	Instances     string              `yaml:"instances" enum:"reset,reuse" default:"reset" doc:"reset: every request sees a fresh instance; reuse: instances keep their memory between requests"`
+	Actors        []ActorType         `yaml:"actors" doc:"actor types that the app implements"`
+	Configuration []ConfigurationKeys `yaml:"configuration" doc:"keys of configuration stores whose changes the app handles"`
+	Allow         Allow               `yaml:"allow" doc:"what the app may reach outside; nothing by default"`
 }
 
 // AppSource is App.spec.source. The paths are resolved: relative ones start at the manifest's folder.
@@ -49,12 +50,11 @@ type Limits struct {
 	Queue        int           `yaml:"queue" default:"256" min:"0" max:"1048576" doc:"calls that wait for an instance; more are refused (503)"`
 }
 
-// ActorType is one of App.spec.actors.
-type ActorType struct {
+// ConfigurationKeys is one of App.spec.configuration.
+type ConfigurationKeys struct {
 	Object
-	Type        string        `yaml:"type,required" check:"actorType" doc:"the actor type's name"`
-	IdleTimeout time.Duration `yaml:"idleTimeout,positive" default:"60m" doc:"an actor not called for this long is put away"`
-	Reentrancy  bool          `yaml:"reentrancy" doc:"a call chain may enter the actor that it came from"`
+	Store string   `yaml:"store" doc:"the configuration store; when missing the only one there is, or the one called configstore"`
+	Keys  []string `yaml:"keys" doc:"the keys; all when missing"`
 }
 
 // Allow is App.spec.allow.
@@ -112,13 +112,7 @@ func (a *App) check(l *load) {
 			a.Spec.Env[name] = v
 		}
 	}
-	seen := map[string]bool{}
-	for i, actor := range a.Spec.Actors {
-		if actor.Type != "" && seen[actor.Type] {
-			l.errorf(actor.At("type"), "", "spec.actors[%d].type: %q is here a second time", i, actor.Type)
-		}
-		seen[actor.Type] = true
-	}
+	a.checkActors(l)
 }
 
 func (l *load) checkAppName(a *App) {

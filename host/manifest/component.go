@@ -91,9 +91,8 @@ func (c *Component) FieldPos(names ...string) Pos {
 // blocks are the first parts of Dapr's component types, and which of them this host has.
 func blocks() map[string]bool {
 	return map[string]bool{
-		"state": true, "pubsub": true,
-		"bindings": false, "configuration": false, "conversation": false, "crypto": false, "lock": false,
-		"middleware": false, "secretstores": false, "nameresolution": false,
+		"state": true, "pubsub": true, "bindings": true, "configuration": true, "secretstores": true,
+		"conversation": false, "crypto": false, "lock": false, "middleware": false, "nameresolution": false,
 	}
 }
 
@@ -136,7 +135,7 @@ func (l *load) items(items []Item, path, store string) (map[string]string, []Sec
 		case it.EnvRef != "":
 			values[it.Name] = l.envRef(it.At("envRef"), show+".envRef", it.EnvRef)
 		case it.SecretKeyRef != nil:
-			secrets = append(secrets, l.secret(it.Name, show, store, it.SecretKeyRef))
+			secrets = append(secrets, secretRef(it.Name, store, it.SecretKeyRef))
 		default:
 			values[it.Name] = it.Value.Text
 		}
@@ -144,13 +143,12 @@ func (l *load) items(items []Item, path, store string) (map[string]string, []Sec
 	return values, secrets
 }
 
-// secret gives what a secret store would have to give, and says that there is none yet.
-func (l *load) secret(field, show, store string, k *SecretKeyRef) SecretRef {
+// secret gives what a secret store has to give.
+func secretRef(field, store string, k *SecretKeyRef) SecretRef {
 	ref := SecretRef{field, store, k.Name, k.Key, k.Pos}
 	if ref.Key == "" {
 		ref.Key = ref.Name
 	}
-	l.warnf(ref.Pos, "use envRef or value", "%s.secretKeyRef: secret stores are not available yet, so %s has no value", show, field)
 	return ref
 }
 

@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// DefaultPubsub and DefaultState are the names of the embedded components that apps get when the manifest declares
+// DefaultPubsub, DefaultState and DefaultSecrets are the names of the embedded components that apps get when the manifest declares
 // none of that block.
 const (
-	DefaultPubsub = "pubsub"
-	DefaultState  = "statestore"
+	DefaultPubsub  = "pubsub"
+	DefaultState   = "statestore"
+	DefaultSecrets = "secretstore"
 )
 
 // crossCheck checks what objects say of each other. When a document was lost, names that it may declare are not
@@ -26,6 +27,8 @@ func (l *load) crossCheck() {
 	unique(l, l.m.HTTPEndpoints)
 	l.appsAndEndpoints()
 	l.routes()
+	l.actors()
+	l.secretScopes()
 	l.denied()
 	if l.lost {
 		return
@@ -112,9 +115,37 @@ func (l *load) denied() {
 	}
 }
 
-// scopes warns of apps that are not in the manifest: they may run elsewhere.
+// secretScopes reports scopes for stores that are not there, or that another scope is for.
+func (l *load) secretScopes() {
+	spec := l.m.Configuration().Secrets
+	if spec == nil {
+		return
+	}
+	seen := map[string]bool{}
+	for _, s := range spec.Scopes {
+		name, at := s.StoreName, s.At("storeName")
+		embedded := name == DefaultSecrets && len(l.m.ComponentsOf("secretstores")) == 0
+		switch {
+		case name == "" || l.lost:
+		case seen[name]:
+			l.errorf(at, "write one scope with all its lists", "spec.secrets.scopes: store %s is here a second time", quote(name))
+		case !embedded && name != "kubernetes" && l.m.Component(name) == nil:
+			known := namesOf(l.m.ComponentsOf("secretstores"))
+			l.warnf(at, suggestEnum(name, known), "spec.secrets.scopes: no secret store %s is declared", quote(name))
+		}
+		seen[name] = true
+	}
+}
+
+// scopes warns of apps that are not in the manifest: they may run elsewhere. A component that is a plugin stands there
+// as an app does.
 func (l *load) scopes(r resource, scopes []string) {
 	apps := l.m.AppNames()
+	for _, c := range l.m.Components {
+		if len(apps) > 0 && strings.HasSuffix(strings.ToLower(c.Spec.Type), ".wasm") {
+			apps = append(apps, c.Name())
+		}
+	}
 	for i, s := range scopes {
 		if slices.Contains(apps, s) || len(apps) == 0 {
 			continue
@@ -124,7 +155,7 @@ func (l *load) scopes(r resource, scopes []string) {
 }
 
 func (l *load) secretStore(a Auth) {
-	if a.SecretStore == "" || a.SecretStore == "kubernetes" {
+	if a.SecretStore == "" || a.SecretStore == "kubernetes" || a.SecretStore == DefaultSecrets && len(l.m.ComponentsOf("secretstores")) == 0 {
 		return
 	}
 	l.component(a.At("secretStore"), "auth.secretStore", a.SecretStore, "secretstores")

@@ -59,7 +59,7 @@ func (e *HTTPEndpoint) check(l *load) {
 		case v.value.Has("value") == v.value.Has("secretKeyRef"):
 			l.errorf(v.value.Pos, "", "spec.clientTLS.%s: want one of value, secretKeyRef", v.name)
 		case v.value.SecretKeyRef != nil:
-			e.Secrets = append(e.Secrets, l.secret("clientTLS."+v.name, "spec.clientTLS."+v.name, e.Auth.SecretStore, v.value.SecretKeyRef))
+			e.Secrets = append(e.Secrets, secretRef("clientTLS."+v.name, e.Auth.SecretStore, v.value.SecretKeyRef))
 		}
 	}
 	if (t.Certificate == nil) != (t.PrivateKey == nil) {

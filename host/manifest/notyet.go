@@ -20,7 +20,6 @@ type pending struct {
 func notYet() []pending {
 	return []pending{
 		{kind: "App", path: "spec.source.oci", refuse: true, what: "apps from a registry are not available yet; use go or wasm"},
-		{kind: "App", path: "spec.actors", what: "actors are not available yet"},
 		{kind: "Configuration", path: "spec.tracing.zipkin", what: "export to Zipkin is not available; use otel"},
 		{kind: "Configuration", path: "spec.metrics.enabled"},
 		{kind: "Configuration", path: "spec.metrics.recordErrorCodes"},
@@ -38,15 +37,12 @@ func notYet() []pending {
 		{kind: "Configuration", path: "spec.httpPipeline", what: "middleware is not available yet"},
 		{kind: "Configuration", path: "spec.appHttpPipeline", what: "middleware is not available yet"},
 		{kind: "Configuration", path: "spec.mtls"},
-		{kind: "Configuration", path: "spec.secrets", what: "secret stores are not available yet"},
 		{kind: "Configuration", path: "spec.accessControl", what: "access policies are not enforced yet: every app may invoke every app"},
 		{kind: "Configuration", path: "spec.nameResolution", what: "apps are found in this process only"},
 		{kind: "Configuration", path: "spec.api", what: "the API is not restricted yet"},
 		{kind: "Configuration", path: "spec.wasm"},
 		{kind: "Configuration", path: "spec.features"},
 		{kind: "Configuration", path: "spec.workflow", what: "workflows are not available yet"},
-		{kind: "Resiliency", path: "spec.policies", what: "policies are not applied yet"},
-		{kind: "Resiliency", path: "spec.targets", what: "policies are not applied yet"},
 	}
 }
 

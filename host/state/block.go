@@ -31,6 +31,9 @@ type Config struct {
 	Log *slog.Logger
 	// CallerApp says on whose behalf a call of the HTTP API is made; "" is no app. Nil means always "".
 	CallerApp func(r *http.Request) string
+	// Made is told of the block before its components are opened: those that are plugins may use others by it. Nil to
+	// tell nobody.
+	Made func(b *Block) error
 }
 
 // fallback is the store that an app means by an empty name when it sees several.
@@ -63,6 +66,11 @@ func New(ctx context.Context, cfg Config) (*Block, error) {
 	b.manager, err = component.NewManager(cfg.Drivers, cfg.Env, cfg.Decls)
 	if err = errors.Join(err, b.check()); err != nil {
 		return nil, err
+	}
+	if cfg.Made != nil {
+		if err := cfg.Made(b); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.manager.Open(ctx, cfg.Apps); err != nil {
 		return nil, errors.Join(err, b.manager.Close(context.WithoutCancel(ctx)))
@@ -146,16 +154,16 @@ func capabilities(s Store) []string {
 		return out
 	}
 	out = append(out, "ETAG")
-	if _, ok := s.(Transactor); ok {
+	if _, ok := As[Transactor](s); ok {
 		out = append(out, "TRANSACTIONAL", "ACTOR")
 	}
-	if _, ok := s.(Querier); ok {
+	if _, ok := As[Querier](s); ok {
 		out = append(out, "QUERY_API")
 	}
-	if _, ok := s.(Expirer); ok {
+	if _, ok := As[Expirer](s); ok {
 		out = append(out, "TTL")
 	}
-	if _, ok := s.(Lister); ok {
+	if _, ok := As[Lister](s); ok {
 		out = append(out, "KEYS_LIKE")
 	}
 	slices.Sort(out)
@@ -169,7 +177,7 @@ func (b *Block) Ready(ctx context.Context) error {
 	errs := make([]error, len(opened))
 	each(len(opened), 0, func(i int) {
 		o := opened[i]
-		if p, ok := o.Driver.(Pinger); ok && o.Err == nil {
+		if p, ok := As[Pinger](o.Driver); ok && o.Err == nil {
 			if err := p.Ping(ctx); err != nil {
 				errs[i] = fmt.Errorf("state store %s: %w", o.Decl.Name, err)
 			}

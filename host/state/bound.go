@@ -19,6 +19,8 @@ type bound struct {
 	prefix string
 	crypt  *crypt
 	expire bool
+	// whole tells that keys come with all that the driver is to see: the host itself uses the store, or a plugin.
+	whole bool
 
 	points struct{ get, set, del, bulkGet, bulkSet, bulkDelete, transact, list, query *chain.Point }
 
@@ -45,10 +47,14 @@ func newBound(o *component.Opened[Store], app, label, namespace string, ch *chai
 	if s.prefix, err = keyPrefix(o.Metadata, o.Decl.Name, app, namespace); err != nil {
 		return nil, err
 	}
+	if _, s.whole = component.PluginOf(app); s.whole {
+		// A plugin that is a store gets keys with the prefix of the app that calls it: they have no second one.
+		s.prefix = ""
+	}
 	if s.crypt, err = newCrypt(o.Metadata); err != nil {
 		return nil, err
 	}
-	_, s.expire = s.store.(Expirer)
+	_, s.expire = As[Expirer](s.store)
 	point := func(name string) *chain.Point {
 		return ch.Point(chain.Op{Direction: chain.Outbound, Block: "state", Name: name, Target: o.Decl.Name, Type: o.Type, App: label})
 	}
@@ -62,18 +68,18 @@ func newBound(o *component.Opened[Store], app, label, namespace string, ch *chai
 		return struct{}{}, s.store.Delete(ctx, *r)
 	}
 	s.writesFn = func(ctx context.Context, w *writes) (struct{}, error) { return struct{}{}, w.run(ctx) }
-	if bulk, ok := s.store.(BulkGetter); ok {
+	if bulk, ok := As[BulkGetter](s.store); ok {
 		s.bulkFn = bulk.BulkGet
 	}
-	if t, ok := s.store.(Transactor); ok {
+	if t, ok := As[Transactor](s.store); ok {
 		s.transFn = func(ctx context.Context, r transaction) (struct{}, error) {
 			return struct{}{}, t.Transact(ctx, r.ops, r.metadata)
 		}
 	}
-	if l, ok := s.store.(Lister); ok {
+	if l, ok := As[Lister](s.store); ok {
 		s.listFn = l.ListKeys
 	}
-	if q, ok := s.store.(Querier); ok {
+	if q, ok := As[Querier](s.store); ok {
 		s.queryFn = q.Query
 	}
 	return s, nil
@@ -81,10 +87,10 @@ func newBound(o *component.Opened[Store], app, label, namespace string, ch *chai
 
 // get reads one key; nil if there is none.
 func (s *bound) get(ctx context.Context, req GetRequest) (*Entry, error) {
-	if err := checkKey(req.Key); err != nil {
+	var err error
+	if req.Key, err = s.stored(req.Key); err != nil {
 		return nil, err
 	}
-	req.Key = s.prefix + req.Key
 	e, err := chain.Do(ctx, s.points.get, s.getFn, req)
 	if err != nil {
 		return nil, s.wrap(err)
@@ -117,7 +123,8 @@ func (s *bound) set(ctx context.Context, req *SetRequest) error {
 
 // prepareSet makes an app's write into one for the driver.
 func (s *bound) prepareSet(req *SetRequest) error {
-	if err := checkKey(req.Key); err != nil {
+	key, err := s.stored(req.Key)
+	if err != nil {
 		return err
 	}
 	if req.Concurrency > LastWrite || req.Consistency > Strong {
@@ -133,7 +140,7 @@ func (s *bound) prepareSet(req *SetRequest) error {
 	if req.TTL != nil && *req.TTL > 0 && !s.expire {
 		return fmt.Errorf("%w: state store %s has no time to live", ErrNotSupported, s.name)
 	}
-	req.Key = s.prefix + req.Key
+	req.Key = key
 	if s.crypt != nil {
 		req.Value = s.crypt.encrypt(req.Value)
 	}
@@ -149,12 +156,20 @@ func (s *bound) delete(ctx context.Context, req *DeleteRequest) error {
 	return s.wrap(err)
 }
 
-func (s *bound) prepareDelete(req *DeleteRequest) error {
-	if err := checkKey(req.Key); err != nil {
-		return err
+func (s *bound) prepareDelete(req *DeleteRequest) (err error) {
+	req.Key, err = s.stored(req.Key)
+	return err
+}
+
+// stored gives the driver's key.
+func (s *bound) stored(key string) (string, error) {
+	if s.whole {
+		return key, nil
 	}
-	req.Key = s.prefix + req.Key
-	return nil
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	return s.prefix + key, nil
 }
 
 // transact does all operations or none. The transaction's metadata is put over that of each operation, as in Dapr. It
@@ -163,7 +178,7 @@ func (s *bound) transact(ctx context.Context, ops []Operation, metadata map[stri
 	if s.transFn == nil {
 		return fmt.Errorf("%w: state store %s has no transactions", ErrNotSupported, s.name)
 	}
-	if l, ok := s.store.(TransactionLimiter); ok && l.MaxOperations() > 0 && len(ops) > l.MaxOperations() {
+	if l, ok := As[TransactionLimiter](s.store); ok && l.MaxOperations() > 0 && len(ops) > l.MaxOperations() {
 		return &TooManyOperationsError{Count: len(ops), Max: l.MaxOperations()}
 	}
 	for i, op := range ops {
@@ -203,13 +218,16 @@ const (
 	maxLimit     = 1000
 )
 
+// prefixField is the metadata by which a plugin that is a store says what the keys of a query's results start with.
+const prefixField = "keyPrefix"
+
 // list gives a page of the app's keys. Keys that the app could not name, such as those of actors, are left out; so a
 // page may be shorter than the limit though there is a next one, but it is not empty.
 func (s *bound) list(ctx context.Context, prefix string, limit int, token string) (KeyPage, error) {
 	if s.listFn == nil {
 		return KeyPage{}, fmt.Errorf("%w: state store %s cannot list keys", ErrNotSupported, s.name)
 	}
-	if err := checkSeparator(prefix); err != nil {
+	if err := checkSeparator(prefix); err != nil && !s.whole {
 		return KeyPage{}, err
 	}
 	if limit == 0 {
@@ -226,7 +244,7 @@ func (s *bound) list(ctx context.Context, prefix string, limit int, token string
 		}
 		out := KeyPage{Next: page.Next}
 		for _, key := range page.Keys {
-			if own := key[len(s.prefix):]; !strings.Contains(own, Separator) {
+			if own := key[len(s.prefix):]; s.whole || !strings.Contains(own, Separator) {
 				out.Keys = append(out.Keys, own)
 			}
 		}
@@ -250,12 +268,15 @@ func (s *bound) query(ctx context.Context, text string, metadata map[string]stri
 		return QueryPage{}, err
 	}
 	q.Prefix, q.Metadata = s.prefix, metadata
+	if s.whole {
+		q.Prefix = metadata[prefixField] // a plugin says itself of whom it asks
+	}
 	page, err := chain.Do(ctx, s.points.query, s.queryFn, q)
 	if err != nil {
 		return QueryPage{}, s.wrap(err)
 	}
 	for i := range page.Items {
-		page.Items[i].Key = page.Items[i].Key[len(s.prefix):]
+		page.Items[i].Key = page.Items[i].Key[len(s.prefix):] // nothing for one that says its prefix
 	}
 	return page, nil
 }

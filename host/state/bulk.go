@@ -26,8 +26,9 @@ func (s *bound) bulkGet(ctx context.Context, keys []string, metadata map[string]
 	at := make([]int, 0, len(keys))
 	for i, key := range keys {
 		out[i].key = key
-		if out[i].err = checkKey(key); out[i].err == nil {
-			reqs = append(reqs, GetRequest{Key: s.prefix + key, Metadata: metadata})
+		var stored string
+		if stored, out[i].err = s.stored(key); out[i].err == nil {
+			reqs = append(reqs, GetRequest{Key: stored, Metadata: metadata})
 			at = append(at, i)
 		}
 	}

@@ -139,3 +139,21 @@ type Expirer interface {
 type Pinger interface {
 	Ping(ctx context.Context) error
 }
+
+// Partial is a Store that implements interfaces of which it may have none: what it can shows only when it is open.
+type Partial interface {
+	// Has tells whether the store has an ability: a nil pointer to one of the interfaces of this package, for example
+	// (*Transactor)(nil).
+	Has(ability any) bool
+}
+
+// As gives a store's ability T, for example Transactor, and whether it has it. It is to be used in place of a type
+// assertion.
+func As[T any](s Store) (T, bool) {
+	t, ok := s.(T)
+	if p, partial := s.(Partial); ok && partial && !p.Has((*T)(nil)) {
+		var none T
+		return none, false
+	}
+	return t, ok
+}

@@ -12,3 +12,10 @@ type Trigger interface {
 	// Stop takes no new work, waits for what runs until ctx ends, and gives back what was not begun.
 	Stop(ctx context.Context) error
 }
+
+// Last is a Trigger that what the others have begun may still need: it is stopped when they have stopped.
+type Last interface {
+	Trigger
+	// StopLast is a marker; it does nothing.
+	StopLast()
+}

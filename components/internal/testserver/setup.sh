@@ -16,3 +16,18 @@ install() { # install COMMAND DEBIAN-PACKAGE HOMEBREW-PACKAGE
 }
 
 install redis-server redis-server redis
+
+# OpenBao is in no package archive and takes minutes to build, so the binary is kept in the user's cache folder, by
+# version. A new version is a new name here and in vault.go.
+openbao() {
+  local cache="${XDG_CACHE_HOME:-$HOME/.cache}"
+  [ "$(uname)" != Darwin ] || cache="$HOME/Library/Caches"
+  local bin="$cache/mrt-wasm-test/bao-2.4.0"
+  [ ! -x "$bin" ] || return 0
+  echo "building OpenBao, which the tests start; this takes some minutes, once"
+  mkdir -p "$(dirname "$bin")"
+  # Apart from the product's dependencies: it has a module of its own. Moved when whole, so that no test meets half of it.
+  go build -C "$(dirname "${BASH_SOURCE[0]}")/openbao" -ldflags '-s -w' -o "$bin.new.$$" github.com/openbao/openbao
+  mv "$bin.new.$$" "$bin"
+}
+openbao

@@ -188,4 +188,6 @@ func backendList(store, prefix string, limit uint32, token string) (page Page, e
 	return page, err
 }
 
-func backendQuery(string, string) (QueryPage, error) { return QueryPage{}, ErrNotSupported }
+func backendQuery(string, string, map[string]string) (QueryPage, error) {
+	return QueryPage{}, ErrNotSupported
+}

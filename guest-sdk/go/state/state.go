@@ -254,9 +254,9 @@ type QueryPage struct {
 	Token string
 }
 
-// Query runs a query in Dapr's JSON form, where the store can.
-func (s Store) Query(query string) (QueryPage, error) {
-	page, err := backendQuery(s.name, query)
+// Query runs a query in Dapr's JSON form, where the store can. Of the options only WithMetadata counts.
+func (s Store) Query(query string, opts ...Option) (QueryPage, error) {
+	page, err := backendQuery(s.name, query, collect(opts).metadata)
 	return page, s.wrap("query", "", err)
 }
 

@@ -5,6 +5,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/pairs"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/wit/state/store"
@@ -38,6 +39,9 @@ func convert(err error) error {
 		base = ErrUnavailable
 	default:
 		return errors.New(e.Value)
+	}
+	if text, ok := strings.CutPrefix(e.Value, base.Error()+": "); ok {
+		return fmt.Errorf("%w: %s", base, text) // the kind of error stands there once
 	}
 	return fmt.Errorf("%w: %s", base, e.Value)
 }
@@ -150,8 +154,8 @@ func backendList(name, prefix string, limit uint32, token string) (Page, error) 
 	return out, nil
 }
 
-func backendQuery(name, query string) (QueryPage, error) {
-	page, err := store.Query(name, query, nil)
+func backendQuery(name, query string, metadata map[string]string) (QueryPage, error) {
+	page, err := store.Query(name, query, pairs.From(metadata))
 	if err != nil {
 		return QueryPage{}, convert(err)
 	}

@@ -136,7 +136,7 @@ func (s *suite) manyKeys(t *testing.T, p string) {
 func (s *suite) bulkGet(t *testing.T, p string) {
 	s.set(t, p+"a", "1")
 	s.set(t, p+"b", "2")
-	bulk, ok := s.store.(state.BulkGetter)
+	bulk, ok := state.As[state.BulkGetter](s.store)
 	if !ok {
 		t.Fatal("the store lost its BulkGetter")
 	}

@@ -20,7 +20,7 @@ var lists = []property{
 // list reads all pages of limit keys; between runs after every page but the last.
 func (s *suite) list(t *testing.T, prefix string, limit int, between func(page []string)) []string {
 	t.Helper()
-	lister, ok := s.store.(state.Lister)
+	lister, ok := state.As[state.Lister](s.store)
 	if !ok {
 		t.Fatal("the store lost its Lister")
 	}
@@ -144,7 +144,7 @@ func (s *suite) listSpecial(t *testing.T, p string) {
 }
 
 func (s *suite) listBadToken(t *testing.T, p string) {
-	lister, ok := s.store.(state.Lister)
+	lister, ok := state.As[state.Lister](s.store)
 	if !ok {
 		t.Fatal("the store lost its Lister")
 	}

@@ -38,7 +38,7 @@ func (s *suite) query(t *testing.T, p, text, token string) ([]string, string) {
 	if token != "" {
 		q.Token = token
 	}
-	querier, ok := s.store.(state.Querier)
+	querier, ok := state.As[state.Querier](s.store)
 	if !ok {
 		t.Fatal("the store lost its Querier")
 	}
@@ -117,7 +117,7 @@ func (s *suite) queryPages(t *testing.T, p string) {
 	if token != "" {
 		t.Errorf("second page: got token %q, want none", token)
 	}
-	querier, ok := s.store.(state.Querier)
+	querier, ok := state.As[state.Querier](s.store)
 	if !ok {
 		t.Fatal("the store lost its Querier")
 	}
@@ -137,7 +137,7 @@ func (s *suite) queryPrefix(t *testing.T, p string) {
 
 func (s *suite) queryItem(t *testing.T, p string) {
 	s.set(t, p+"a", `{"x": 1}`)
-	querier, ok := s.store.(state.Querier)
+	querier, ok := state.As[state.Querier](s.store)
 	if !ok {
 		t.Fatal("the store lost its Querier")
 	}

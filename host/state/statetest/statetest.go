@@ -40,22 +40,22 @@ func Run(t *testing.T, open func(t *testing.T) state.Store, caps Caps) {
 	s := &suite{store: open(t), caps: caps}
 	props := append([]property{}, basic...)
 	props = append(props, etags...)
-	if _, ok := s.store.(state.Expirer); ok {
+	if _, ok := state.As[state.Expirer](s.store); ok {
 		props = append(props, ttls...)
 	}
-	if _, ok := s.store.(state.Transactor); ok {
+	if _, ok := state.As[state.Transactor](s.store); ok {
 		props = append(props, transactions...)
-		if _, ok := s.store.(state.Expirer); ok {
+		if _, ok := state.As[state.Expirer](s.store); ok {
 			props = append(props, property{"TransactionTTL", (*suite).transactionTTL})
 		}
 	}
-	if _, ok := s.store.(state.BulkGetter); ok {
+	if _, ok := state.As[state.BulkGetter](s.store); ok {
 		props = append(props, property{"BulkGetKeepsOrder", (*suite).bulkGet})
 	}
-	if _, ok := s.store.(state.Lister); ok {
+	if _, ok := state.As[state.Lister](s.store); ok {
 		props = append(props, lists...)
 	}
-	if _, ok := s.store.(state.Querier); ok {
+	if _, ok := state.As[state.Querier](s.store); ok {
 		props = append(props, queries...)
 	}
 	for _, p := range props {

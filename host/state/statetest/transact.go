@@ -25,7 +25,7 @@ var transactions = []property{
 
 func (s *suite) transact(t *testing.T, ops ...state.Operation) error {
 	t.Helper()
-	tr, ok := s.store.(state.Transactor)
+	tr, ok := state.As[state.Transactor](s.store)
 	if !ok {
 		t.Fatal("the store lost its Transactor")
 	}

@@ -87,13 +87,13 @@ func (s *suite) expiredIsAbsent(t *testing.T, p string) {
 		t.Errorf("first-write over an expired entry: %v", err)
 	}
 	s.want(t, p+"first", "2")
-	if lister, ok := s.store.(state.Lister); ok {
+	if lister, ok := state.As[state.Lister](s.store); ok {
 		page, err := lister.ListKeys(t.Context(), state.ListRequest{Prefix: p, Limit: 10})
 		if err != nil || len(page.Keys) != 1 || page.Keys[0] != p+"first" {
 			t.Errorf("list: got %q, error %v, want only %q", page.Keys, err, p+"first")
 		}
 	}
-	if querier, ok := s.store.(state.Querier); ok {
+	if querier, ok := state.As[state.Querier](s.store); ok {
 		page, err := querier.Query(t.Context(), state.Query{Prefix: p})
 		if err != nil || len(page.Items) != 1 || page.Items[0].Key != p+"first" {
 			t.Errorf("query: got %+v, error %v, want only %q", page.Items, err, p+"first")

@@ -8,6 +8,9 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/cabi"
 )
 
+// Pair is one name and its value.
+type Pair = cabi.Tuple2[string, string]
+
 // From gives a map's pairs in the order of the keys; nil for an empty map.
 func From(m map[string]string) []cabi.Tuple2[string, string] {
 	if len(m) == 0 {

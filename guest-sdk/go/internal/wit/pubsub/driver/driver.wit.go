@@ -18,7 +18,9 @@ type Error = types.Error
 // A message taken from the broker.
 type Message struct {
 	// Names the message in `settle`.
-	ID          string
+	ID string
+	// Counts the deliveries of this message to this consumer, this one included; 0 if the broker does not know.
+	Attempt     uint32
 	Topic       string
 	ContentType string
 	Data        []byte

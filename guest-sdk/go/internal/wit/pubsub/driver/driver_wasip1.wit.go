@@ -179,11 +179,11 @@ func lowerError(c *cabi.Call, p uint32, v *types.Error) {
 }
 
 func lowerListMessage(c *cabi.Call, v []Message) uint32 {
-	list := c.Alloc(uint32(len(v)) * 40)
+	list := c.Alloc(uint32(len(v)) * 44)
 	p := list
 	for i := range v {
 		lowerMessage(c, p, &v[i])
-		p += 40
+		p += 44
 	}
 	return list
 }
@@ -197,10 +197,11 @@ func liftTupleStringString(p uint32) cabi.Tuple2[string, string] {
 
 func lowerMessage(c *cabi.Call, p uint32, v *Message) {
 	cabi.PutPair(p, c.String(v.ID), len(v.ID))
-	cabi.PutPair(p+8, c.String(v.Topic), len(v.Topic))
-	cabi.PutPair(p+16, c.String(v.ContentType), len(v.ContentType))
-	cabi.PutPair(p+24, c.Bytes(v.Data), len(v.Data))
-	cabi.PutPair(p+32, lowerListTupleStringString(c, v.Metadata), len(v.Metadata))
+	cabi.PutU32(p+8, v.Attempt)
+	cabi.PutPair(p+12, c.String(v.Topic), len(v.Topic))
+	cabi.PutPair(p+20, c.String(v.ContentType), len(v.ContentType))
+	cabi.PutPair(p+28, c.Bytes(v.Data), len(v.Data))
+	cabi.PutPair(p+36, lowerListTupleStringString(c, v.Metadata), len(v.Metadata))
 }
 
 func lowerListTupleStringString(c *cabi.Call, v []cabi.Tuple2[string, string]) uint32 {

@@ -21,6 +21,6 @@ type QueryPage = types.QueryPage
 // Exports are the functions that the host calls: importing this package exports them. An app sets all of them in an
 // init function, since main does not run in a module that only exports.
 var Exports struct {
-	// As `store.query`.
-	Query func(query string, metadata Metadata) (QueryPage, *Error)
+	// As `store.query`, over the keys that start with `prefix`; the keys of the result have their prefix.
+	Query func(prefix string, query string, metadata Metadata) (QueryPage, *Error)
 }

@@ -10,15 +10,16 @@ import (
 )
 
 //go:wasmexport mrt:state/querier@0.1.0#query
-func wasmexportQuerierQuery(p0 uint32, p1 uint32, p2 uint32, p3 uint32) uint32 {
+func wasmexportQuerierQuery(p0 uint32, p1 uint32, p2 uint32, p3 uint32, p4 uint32, p5 uint32) uint32 {
 	if Exports.Query == nil {
 		panic("mrt:state/querier@0.1.0#query: querier.Exports.Query is not set")
 	}
 	c := cabi.Accept()
 	v0 := cabi.String(p0, p1)
-	v1 := liftListTupleStringString(p2, p3)
+	v1 := cabi.String(p2, p3)
+	v2 := liftListTupleStringString(p4, p5)
 	c.Lifted()
-	result, err := Exports.Query(v0, v1)
+	result, err := Exports.Query(v0, v1, v2)
 	ret := c.Area(28)
 	if err != nil {
 		cabi.PutU8(ret, 1)

@@ -1,0 +1,282 @@
+// Package nats is the driver bindings.nats: messages of a NATS subject, plain or by JetStream, for talking to programs
+// that know nothing of topics and CloudEvents. Topics on NATS are pubsub.jetstream.
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mrt-wasm/mrt-wasm/host/binding"
+	"github.com/mrt-wasm/mrt-wasm/host/component"
+)
+
+// Spec is the driver.
+var Spec = component.Spec[binding.Binding]{
+	Type: "bindings.nats",
+	Doc: `Messages of a NATS subject, on an external server or, without natsURL, on the one embedded in the host.
+
+Operations: create publishes, and request waits for a reply. The request's metadata: subject takes the place of the
+component's; what begins with a capital letter is a header. As an input, the answer of the handler goes to a sender
+that asked for a reply. Plain NATS keeps nothing: a message is lost that nobody reads, or whose handler failed. With
+jetstream: true messages are kept until they are handled, and delivered again after a failure.`,
+	Fields: func() any { return &settings{} },
+	New:    open,
+}
+
+func open(ctx context.Context, cfg component.Config) (binding.Binding, error) {
+	s := &settings{}
+	if err := cfg.Decode(s); err != nil {
+		return nil, err
+	}
+	if err := s.check(cfg); err != nil {
+		return nil, component.Permanent(err)
+	}
+	c := &conn{s: s, name: cfg.Name, log: cfg.Log}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if c.nc, err = connect(ctx, s, cfg, c.log); err != nil {
+		return nil, err
+	}
+	if s.JetStream {
+		if err := c.openStream(ctx); err != nil {
+			c.nc.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func connect(ctx context.Context, s *settings, cfg component.Config, log *slog.Logger) (*nats.Conn, error) {
+	opts, err := s.options()
+	if err != nil {
+		return nil, component.Permanent(err)
+	}
+	where := hide(s.URL)
+	if s.URL == "" {
+		if cfg.Embedded == nil {
+			return nil, component.Permanent(errors.New("metadata field natsURL is missing and this host has no embedded NATS server"))
+		}
+		server, err := cfg.Embedded.NATS(ctx)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.InProcessServer(server))
+		where = "the embedded server"
+	}
+	timeout := nats.DefaultTimeout
+	if end, ok := ctx.Deadline(); ok {
+		timeout = max(time.Until(end), time.Millisecond)
+	}
+	opts = append(opts, nats.Timeout(timeout),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("connection to the NATS server is lost; connecting again", "error", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }))
+	nc, err := nats.Connect(s.URL, opts...)
+	switch {
+	case err == nil:
+		return nc, nil
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		return nil, component.Permanent(fmt.Errorf("NATS server %s refuses the credentials; check token, username, jwt or credentialsFile: %w", where, err))
+	default:
+		return nil, fmt.Errorf("NATS server %s does not answer; check natsURL and that the server runs: %w", where, err)
+	}
+}
+
+// hide leaves out the user information of URLs.
+func hide(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, u := range parts {
+		if scheme, rest, ok := strings.Cut(u, "://"); ok {
+			parts[i] = scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+type conn struct {
+	s    *settings
+	name string
+	log  *slog.Logger
+	nc   *nats.Conn
+	// js and stream are nil without JetStream.
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+var (
+	_ binding.Binding = (*conn)(nil)
+	_ binding.Output  = (*conn)(nil)
+	_ binding.Input   = (*conn)(nil)
+	_ binding.Pinger  = (*conn)(nil)
+)
+
+// Operations lists what Invoke takes.
+func (c *conn) Operations() []string { return []string{"create", "request"} }
+
+func (c *conn) Invoke(ctx context.Context, req *binding.Request) (*binding.Reply, error) {
+	if req.Operation != "create" && req.Operation != "request" {
+		return nil, &binding.UnknownOperationError{Operation: req.Operation, Have: c.Operations()}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	msg, err := c.outgoing(req)
+	if err != nil {
+		return nil, err
+	}
+	if !c.nc.IsConnected() {
+		return nil, fmt.Errorf("%w: not connected to the NATS server, status %s", binding.ErrUnavailable, c.nc.Status())
+	}
+	var reply *binding.Reply
+	switch {
+	case req.Operation == "request":
+		reply, err = c.request(ctx, msg)
+	case c.js != nil:
+		reply, err = c.store(ctx, msg)
+	default:
+		err = c.publish(ctx, msg)
+	}
+	return reply, c.failure(ctx, msg.Subject, err)
+}
+
+func (c *conn) outgoing(req *binding.Request) (*nats.Msg, error) {
+	subject := req.Metadata["subject"]
+	if subject == "" {
+		subject = c.s.Subject
+	}
+	if why := badSubject(subject, false); why != "" {
+		return nil, fmt.Errorf("%w: subject %q: want one to publish to, which %s; give metadata subject", binding.ErrInvalid, subject, why)
+	}
+	msg := nats.NewMsg(subject)
+	msg.Data = req.Data
+	for name, value := range req.Metadata {
+		trace := name == "traceparent" || name == "tracestate"
+		if name == "" || !trace && (name[0] < 'A' || name[0] > 'Z') {
+			continue
+		}
+		if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == ':' || r > 0x7e }) || strings.ContainsAny(value, "\r\n") {
+			return nil, fmt.Errorf("%w: metadata %q is not valid as a header", binding.ErrInvalid, name)
+		}
+		msg.Header[name] = []string{value}
+	}
+	return msg, nil
+}
+
+// publish returns when the server has the message.
+func (c *conn) publish(ctx context.Context, msg *nats.Msg) error {
+	if err := c.nc.PublishMsg(msg); err != nil {
+		return err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return c.nc.FlushWithContext(ctx)
+}
+
+// bounded gives calls of the server an end where the caller has set none.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	const most = 30 * time.Second
+	return context.WithTimeout(ctx, most)
+}
+
+func (c *conn) store(ctx context.Context, msg *nats.Msg) (*binding.Reply, error) {
+	ack, err := c.js.PublishMsg(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	return &binding.Reply{Metadata: map[string]string{"stream": ack.Stream, "sequence": strconv.FormatUint(ack.Sequence, 10)}}, nil
+}
+
+func (c *conn) request(ctx context.Context, msg *nats.Msg) (*binding.Reply, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	answer, err := c.nc.RequestMsgWithContext(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	reply := &binding.Reply{Data: answer.Data, ContentType: answer.Header.Get("Content-Type"), Metadata: headers(answer.Header)}
+	if reply.Data == nil {
+		reply.Data = []byte{}
+	}
+	return reply, nil
+}
+
+func headers(h nats.Header) map[string]string {
+	out := make(map[string]string, len(h)+4)
+	for name, values := range h {
+		out[name] = strings.Join(values, ", ")
+	}
+	return out
+}
+
+// failure says what kind of error it is.
+func (c *conn) failure(ctx context.Context, subject string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("%w: the NATS server takes messages of at most %d bytes (max_payload)", binding.ErrInvalid, c.nc.MaxPayload())
+	case errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("%w: nobody answers on subject %q", binding.ErrUnavailable, subject)
+	case errors.Is(err, jetstream.ErrNoStreamResponse):
+		return fmt.Errorf("%w: no stream takes subject %q", binding.ErrUnavailable, subject)
+	}
+	for _, target := range []error{
+		nats.ErrTimeout, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded,
+		nats.ErrDisconnected, nats.ErrNoServers, nats.ErrStaleConnection, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, target) {
+			return fmt.Errorf("%w: %w", binding.ErrUnavailable, err)
+		}
+	}
+	if api, ok := errors.AsType[jetstream.JetStreamError](err); ok && api.APIError() != nil && api.APIError().Code == 503 {
+		return fmt.Errorf("%w: %w", binding.ErrUnavailable, err)
+	}
+	return err
+}
+
+// Ping makes a round trip to the server.
+func (c *conn) Ping(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", binding.ErrUnavailable, err)
+	}
+	return nil
+}
+
+func (c *conn) Close(ctx context.Context) error {
+	defer c.nc.Close()
+	if !c.nc.IsConnected() {
+		return nil
+	}
+	// Acknowledgements and replies are on their way.
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("the last acknowledgements may be lost and their messages delivered again: %w", err)
+	}
+	return nil
+}
+
+// Read begins to read for one app.
+func (c *conn) Read(ctx context.Context, consumer string, h binding.Handler) (binding.Reader, error) {
+	if c.js != nil {
+		return c.readStream(ctx, consumer, h)
+	}
+	return c.readPlain(ctx, consumer, h)
+}
