@@ -61,6 +61,7 @@ func (h *Host) openActors(ctx context.Context, declared *state.Block) error {
 	}
 	cfg := actor.Config{
 		Types: h.actorTypes(), Store: stores, Chain: h.chain, Log: h.log, CallerApp: api.CallerApp,
+		Pressure: h.memoryPressure,
 	}
 	if len(cfg.Types) > 0 {
 		if cfg.Reminders, err = schedule.Open(ctx, h.data.path); err != nil {

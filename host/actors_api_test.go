@@ -56,7 +56,7 @@ func TestActorPaths(t *testing.T) {
 		{"with a policy in snake case", "POST", a + "reminders/q", `{"dueTime":"1h","failure_policy":{"drop":{}}}`, 204, nil},
 		{"read a reminder", "GET", a + "reminders/r", "", 200, []string{`"dueTime":"2h"`, `"data":"text"`}},
 		{"list reminders of a type", "GET", "/v1.0-alpha1/actors/Plain/reminders", "", 200, []string{`"name":"r"`, `"name":"p"`, `"id":"a"`, `"due":"`}},
-		{"list reminders of an actor", "GET", "/v1.0-alpha1/actors/Plain/reminders?id=b", "", 200, []string{`[]`}},
+		{"list reminders of an actor", "GET", "/v1.0-alpha1/actors/Plain/reminders?id=b", "", 200, []string{`"reminders":[]`}},
 		{"delete a reminder", "DELETE", a + "reminders/r", "", 204, nil},
 		{"delete it again", "DELETE", a + "reminders/r", "", 204, nil},
 		{"read what was deleted", "GET", a + "reminders/r", "", 404, []string{"ERR_ACTOR_REMINDER_NOT_FOUND"}},

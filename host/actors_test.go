@@ -289,11 +289,14 @@ func (s *system) state(actor string) map[string]string {
 		s.t.Fatalf("state of %s: %d %s", actor, status, text)
 	}
 	out := map[string]string{}
-	for _, row := range parse[[]struct {
-		Key     string
-		Value   json.RawMessage
-		Expires *time.Time
-	}](s.t, text) {
+	for _, row := range parse[struct {
+		State []struct {
+			Key     string
+			Value   json.RawMessage
+			Expires *time.Time
+		}
+		Next string
+	}](s.t, text).State {
 		out[row.Key] = strings.Trim(string(row.Value), `"`)
 	}
 	return out

@@ -171,7 +171,7 @@ func TestActorReminderStorm(t *testing.T) {
 			t.Errorf("%s: %d came; want %d", a, got, each)
 		}
 	}
-	if _, _, text := s.call("GET", "/v1.0-alpha1/actors/Plain/reminders", ""); text != "[]" {
+	if _, _, text := s.call("GET", "/v1.0-alpha1/actors/Plain/reminders", ""); text != `{"next":"","reminders":[]}` {
 		t.Errorf("some are left: %s", text)
 	}
 }
@@ -180,18 +180,19 @@ func TestActorReminderStorm(t *testing.T) {
 func TestActorTimerDrift(t *testing.T) {
 	t.Parallel()
 	s := actors(t, actorMemory)
-	const period, times = 20 * time.Millisecond, 300
+	const period, times = 20 * time.Millisecond, 500
 	r := s.run("Plain/a", step{"Op": "timer", "Timer": step{"Name": "t", "Due": period, "Every": period, "Repeats": times}})
 	var at []int64
 	s.until("it has come", func() bool { at = s.tries("Plain/a", "t"); return len(at) > times*9/10 })
-	for few := range slices.Chunk(at, 25) {
-		late := period
-		for _, x := range few {
-			late = min(late, time.Duration(x-r.End)%period)
+	// Most come soon after a time of the period. If each was counted from the one before, they would wander over it.
+	late := 0
+	for _, x := range at {
+		if time.Duration(x-r.End)%period > period/2 {
+			late++
 		}
-		if late > period/2 { // not one of them was near its time
-			t.Errorf("after %v it comes %v late: it drifts", time.Duration(few[0]-r.End).Round(period), late)
-		}
+	}
+	if late > len(at)*35/100 {
+		t.Errorf("%d of %d came nearer to the next time than to their own: it drifts", late, len(at))
 	}
 	if took := time.Duration(at[len(at)-1] - r.End); took < period*time.Duration(len(at)) {
 		t.Errorf("it came %d times in %v: too often", len(at), took)

@@ -234,7 +234,7 @@ func TestActorReentrancy(t *testing.T) {
 	if len(r.Errs) != 1 || !strings.Contains(r.Errs[0], "inner fails") || s.state("Open/d")["k"] != "outer" {
 		t.Errorf("a nested turn that fails: got %+v, state %v; want the outer turn's state only", r, s.state("Open/d"))
 	}
-	// A chain's id takes a program's call back into the turn? Not from outside the process: it waits for its turn.
+	// A caller from outside who names a chain waits for its turn like all others.
 	status, _, text := s.call("PUT", methodPath("Open/a"), "[]", "Dapr-Reentrancy-Id", "mine")
 	if status != 200 {
 		t.Errorf("with an id of a chain: got %d %s", status, text)
@@ -264,7 +264,7 @@ func TestActorStackDepth(t *testing.T) {
 	if r := s.run("Open/x", step{"Op": "call", "Type": "Open", "ID": "y", "Steps": deep}); len(r.Errs) != 1 || !strings.Contains(r.Errs[0], "maxStackDepth") {
 		t.Errorf("40 deep of at most 32: got %q", r.Errs)
 	}
-	// From outside the error has Dapr's code.
+	// Who passes the error on fails with its text.
 	text := strings.Replace(actorApps, "{type: Flat, maxStackDepth: 4}", "{type: Flat, reentrancy: true, maxStackDepth: 1}", 1) + actorMemory
 	s2 := actors(t, text)
 	s2.fails(500, []string{"maxStackDepth"}, "Flat/a", step{"Op": "call", "Type": "Flat", "ID": "b", "Must": true})

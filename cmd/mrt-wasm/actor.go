@@ -61,7 +61,10 @@ func newActorInvoke() *cobra.Command {
 }
 
 func newActorState() *cobra.Command {
-	var target api
+	var (
+		target api
+		limit  int
+	)
 	cmd := &cobra.Command{
 		Use:   "state TYPE ID [KEY]",
 		Short: "Show the stored state of an actor, active or not",
@@ -70,18 +73,23 @@ func newActorState() *cobra.Command {
   mrt-wasm actor state Account alice balance`,
 		Args: between(2, 3, "TYPE ID [KEY]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var entries []struct {
-				Key     string          `json:"key"`
-				Value   json.RawMessage `json:"value"`
-				Expires *time.Time      `json:"expires"`
+			var page struct {
+				State []struct {
+					Key     string          `json:"key"`
+					Value   json.RawMessage `json:"value"`
+					Expires *time.Time      `json:"expires"`
+				} `json:"state"`
+				Next string `json:"next"`
 			}
+			query := url.Values{"limit": {strconv.Itoa(limit)}}
 			path := "/v1.0-alpha1/actors/" + url.PathEscape(args[0]) + "/" + url.PathEscape(args[1]) + "/state"
 			if len(args) == 3 {
-				path += "?key=" + url.QueryEscape(args[2])
+				query.Set("key", args[2])
 			}
-			if err := target.get(cmd, path, &entries); err != nil {
+			if err := target.get(cmd, path+"?"+query.Encode(), &page); err != nil {
 				return err
 			}
+			entries := page.State
 			if len(args) == 3 {
 				if len(entries) == 0 {
 					return fmt.Errorf("actor %s/%s has no state %q", args[0], args[1], args[2])
@@ -89,7 +97,7 @@ func newActorState() *cobra.Command {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", entries[0].Value)
 				return err
 			}
-			return table(cmd, "KEY\tEXPIRES\tVALUE", func(row func(...any)) {
+			err := table(cmd, "KEY\tEXPIRES\tVALUE", func(row func(...any)) {
 				for _, e := range entries {
 					expires := "never"
 					if e.Expires != nil {
@@ -98,10 +106,20 @@ func newActorState() *cobra.Command {
 					row(e.Key, expires, string(e.Value))
 				}
 			})
+			return more(cmd, err, page.Next)
 		},
 	}
 	target.flags(cmd)
+	cmd.Flags().IntVar(&limit, "limit", 100, "how many to list at most")
 	return cmd
+}
+
+// more says that a list goes on.
+func more(cmd *cobra.Command, err error, next string) error {
+	if err == nil && next != "" {
+		_, err = fmt.Fprintln(cmd.ErrOrStderr(), "there are more: narrow it down, or give a larger --limit")
+	}
+	return err
 }
 
 // listed is an actor as the API lists it.
@@ -147,10 +165,7 @@ func newActorList() *cobra.Command {
 					row(a.Type, a.ID, a.Status, a.Turns, a.Waiting, a.Fuel, time.Since(a.Used).Round(time.Second).String()+" ago")
 				}
 			})
-			if err == nil && page.Next != "" {
-				_, err = fmt.Fprintf(cmd.ErrOrStderr(), "there are more: give a type or a larger --limit\n")
-			}
-			return err
+			return more(cmd, err, page.Next)
 		},
 	}
 	target.flags(cmd)
@@ -174,22 +189,25 @@ func newActorReminders() *cobra.Command {
 			if len(args) > 1 {
 				query.Set("id", args[1])
 			}
-			var list []struct {
-				ID      string    `json:"id"`
-				Name    string    `json:"name"`
-				Due     time.Time `json:"due"`
-				DueTime string    `json:"dueTime"`
-				Period  string    `json:"period"`
-				TTL     string    `json:"ttl"`
+			var page struct {
+				Reminders []struct {
+					ID     string    `json:"id"`
+					Name   string    `json:"name"`
+					Due    time.Time `json:"due"`
+					Period string    `json:"period"`
+					TTL    string    `json:"ttl"`
+				} `json:"reminders"`
+				Next string `json:"next"`
 			}
-			if err := target.get(cmd, "/v1.0-alpha1/actors/"+url.PathEscape(args[0])+"/reminders?"+query.Encode(), &list); err != nil {
+			if err := target.get(cmd, "/v1.0-alpha1/actors/"+url.PathEscape(args[0])+"/reminders?"+query.Encode(), &page); err != nil {
 				return err
 			}
-			return table(cmd, "ID\tREMINDER\tNEXT DUE\tPERIOD\tTTL", func(row func(...any)) {
-				for _, r := range list {
+			err := table(cmd, "ID\tREMINDER\tNEXT DUE\tPERIOD\tTTL", func(row func(...any)) {
+				for _, r := range page.Reminders {
 					row(r.ID, r.Name, r.Due.Local().Format(time.RFC3339), r.Period, r.TTL)
 				}
 			})
+			return more(cmd, err, page.Next)
 		},
 	}
 	target.flags(cmd)

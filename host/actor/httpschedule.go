@@ -213,7 +213,8 @@ func (b *Block) serveReminders(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, _, err := b.ListReminders(r.Context(), ID{Type: r.PathValue("type"), ID: r.URL.Query().Get("id")}, limit, "")
+	query := r.URL.Query()
+	page, next, err := b.ListReminders(r.Context(), ID{Type: r.PathValue("type"), ID: query.Get("id")}, limit, query.Get("token"))
 	if err != nil {
 		return err
 	}
@@ -223,7 +224,7 @@ func (b *Block) serveReminders(w http.ResponseWriter, r *http.Request) error {
 			"id": p.ID.ID, "name": p.Name, "due": p.Due, "dueTime": p.DueTime, "period": p.Period, "ttl": p.TTL, "data": asJSON(p.Data),
 		})
 	}
-	writeJSON(w, out)
+	writeJSON(w, map[string]any{"reminders": out, "next": next})
 	return nil
 }
 
@@ -239,9 +240,10 @@ func (b *Block) serveStates(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	prefix := id.prefix(typ.App)
-	keys := []string{prefix + r.URL.Query().Get("key")}
-	if !r.URL.Query().Has("key") {
-		if keys, _, err = typ.store.ListKeys(r.Context(), prefix, limit, ""); err != nil {
+	query, next := r.URL.Query(), ""
+	keys := []string{prefix + query.Get("key")}
+	if !query.Has("key") {
+		if keys, next, err = typ.store.ListKeys(r.Context(), prefix, limit, query.Get("token")); err != nil {
 			return storeError(id, "its state cannot be listed", err)
 		}
 	}
@@ -260,7 +262,7 @@ func (b *Block) serveStates(w http.ResponseWriter, r *http.Request) error {
 		}
 		out = append(out, row)
 	}
-	writeJSON(w, out)
+	writeJSON(w, map[string]any{"state": out, "next": next})
 	return nil
 }
 
