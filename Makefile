@@ -10,7 +10,7 @@ LINT    := GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint-cache $(GO) tool -modfile=tool
 .PHONY: run build release test test-setup lint generate bench fuzz check fmt clean
 
 run: build ## build and run the main example with embedded defaults
-	./$(BIN) run examples/shop
+	./$(BIN) run examples/shop/manifest.yaml
 
 build: ## build the binary, with the flags of go test so that both share what is compiled
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm

@@ -143,7 +143,7 @@ func routes(spec *manifest.App) []string {
 }
 
 func (h *Host) env() component.Env {
-	return component.Env{DataDir: h.data.path, Namespace: h.opts.Namespace, Log: h.log, Embedded: h.embed, Plugins: h.plugins, Opened: h.noteOpened}
+	return component.Env{DataDir: h.data.path, Namespace: h.opts.Namespace, Log: h.log, Embedded: h.embed, Plugins: h.plugins, Redact: h.secrets.Redact, Opened: h.noteOpened}
 }
 
 func (h *Host) importer(iface string) bool {

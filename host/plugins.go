@@ -35,22 +35,19 @@ func (h *Host) openPlugins(ctx context.Context) error {
 		return err
 	}
 	h.plugins.Declare(ctx, h.declared)
-	for _, d := range h.declared {
-		if d.IsPlugin() && strings.HasPrefix(strings.ToLower(d.Type), secret.Kind) {
-			return h.earlyBlocks(ctx)
-		}
-	}
 	return nil
 }
 
 // earlyBlocks gives plugins that are secret stores what they may use before the host's own blocks are there, which need
 // secrets themselves. These take their place later.
-func (h *Host) earlyBlocks(ctx context.Context) error {
-	client, err := http.New(http.Config{Apps: h.httpConfig, Chain: chain.New(nil, nil), Log: h.log})
+func (h *Host) earlyBlocks(ctx context.Context, stores *secret.Resolver) error {
+	none := chain.New(nil, nil)
+	client, err := http.New(http.Config{Apps: h.httpConfig, Chain: none, Log: h.log})
 	if err != nil {
 		return err
 	}
-	return h.plugins.Provide(ctx, client)
+	secrets := secret.New(secret.Config{Resolver: stores, Apps: h.opts.Manifest.AppNames(), Scopes: h.secretScopes, Chain: none})
+	return errors.Join(h.provide(ctx, client), h.provide(ctx, secrets))
 }
 
 // loadPlugin reads or builds the wasm of a component.

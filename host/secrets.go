@@ -25,6 +25,7 @@ func (h *Host) openSecrets(ctx context.Context) error {
 			DataDir: h.data.path, Namespace: h.opts.Namespace, Log: h.log, Plugins: h.plugins, Opened: h.noteOpened,
 		},
 		Default: secret.DefaultDecl(h.defaultSecrets()),
+		Made:    func(r *secret.Resolver) error { return h.earlyBlocks(ctx, r) },
 	}
 	for _, d := range h.declared {
 		if c := m.Component(d.Name); c != nil && c.Block() == secret.Kind {

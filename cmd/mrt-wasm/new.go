@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -31,11 +33,49 @@ func newNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "new",
 		Short:   "Make a new project",
-		Example: "  mrt-wasm new app hello\n  mrt-wasm new app inbox --subscriber",
+		Example: "  mrt-wasm new app hello\n  mrt-wasm new app inbox --subscriber\n  mrt-wasm new component mystore --kind state",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    group,
 	}
-	cmd.AddCommand(newNewApp())
+	cmd.AddCommand(newNewApp(), newNewComponent())
+	return cmd
+}
+
+const newComponentHelp = `Makes a folder with a project of one component that builds with Go alone, without a network: a
+WebAssembly module that is a state store, pubsub broker, binding, secret store or configuration store, with a test, a
+component file, and the SDK. NAME is the component's name: lower-case letters, digits and dashes.`
+
+func newNewComponent() *cobra.Command {
+	var kind, dir string
+	cmd := &cobra.Command{
+		Use:   "component NAME --kind KIND",
+		Short: "Make a project of one component in a new folder",
+		Long:  newComponentHelp,
+		Example: `  mrt-wasm new component mystore --kind state && mrt-wasm test-component mystore
+  mrt-wasm new component vault --kind secret --dir components/vault`,
+		Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := args[0]
+			if err := checkName(name); err != nil {
+				return err
+			}
+			if kindTypes()[kind] == "" {
+				return usagef("--kind %q: want one of %s", kind, strings.Join(slices.Sorted(maps.Keys(kindTypes())), ", "))
+			}
+			if dir == "" {
+				dir = name
+			}
+			if err := makeProject(dir, "component-"+kind, name); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %s: next, 'go test ./...' in it, and the test-component line of its README.md\n", dir)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&kind, "kind", "", "state, pubsub, binding, secret or configuration")
+	f.StringVar(&dir, "dir", "", "folder to make (default NAME)")
+	complete(cmd, "kind", slices.Sorted(maps.Keys(kindTypes()))...)
 	return cmd
 }
 

@@ -45,7 +45,7 @@ func newRun() *cobra.Command {
 		Use:   "run FILE|DIR...",
 		Short: "Build the apps of a manifest and serve them",
 		Long:  runHelp,
-		Example: `  mrt-wasm run examples/shop
+		Example: `  mrt-wasm run examples/shop/manifest.yaml
   mrt-wasm run manifest.yaml components/ --data /var/lib/shop --http 0.0.0.0:80
   mrt-wasm run . --log-level debug --watch=false`,
 		Args: atLeastOne("FILE|DIR"),

@@ -10,16 +10,20 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/components/binding/localstorage"
 	natsbinding "github.com/mrt-wasm/mrt-wasm/components/binding/nats"
 	redisbinding "github.com/mrt-wasm/mrt-wasm/components/binding/redis"
+	wasmbinding "github.com/mrt-wasm/mrt-wasm/components/binding/wasm"
 	"github.com/mrt-wasm/mrt-wasm/components/binding/webhook"
 	redisconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/redis"
 	sqliteconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/sqlite"
+	wasmconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/wasm"
 	jetstreampubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/jetstream"
 	memorypubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/memory"
 	redispubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/redis"
+	wasmpubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/wasm"
 	localsecret "github.com/mrt-wasm/mrt-wasm/components/secret/local"
 	"github.com/mrt-wasm/mrt-wasm/components/secret/localenv"
 	"github.com/mrt-wasm/mrt-wasm/components/secret/localfile"
 	"github.com/mrt-wasm/mrt-wasm/components/secret/vault"
+	wasmsecret "github.com/mrt-wasm/mrt-wasm/components/secret/wasm"
 	memorystate "github.com/mrt-wasm/mrt-wasm/components/state/memory"
 	redisstate "github.com/mrt-wasm/mrt-wasm/components/state/redis"
 	sqlitestate "github.com/mrt-wasm/mrt-wasm/components/state/sqlite"
@@ -31,11 +35,11 @@ import (
 // Drivers gives the drivers. The error is a fault of the list itself.
 func Drivers() (host.Drivers, error) {
 	state, errState := component.NewSet("state", memorystate.Spec, redisstate.Spec, sqlitestate.Spec, wasmstate.Spec)
-	pubsub, errPubSub := component.NewSet("pubsub", jetstreampubsub.Spec, memorypubsub.Spec, redispubsub.Spec)
-	secret, errSecret := component.NewSet("secretstores", localsecret.Spec, localenv.Spec, localfile.Spec, vault.Spec)
-	configuration, errConfiguration := component.NewSet("configuration", redisconfiguration.Spec, sqliteconfiguration.Spec)
+	pubsub, errPubSub := component.NewSet("pubsub", jetstreampubsub.Spec, memorypubsub.Spec, redispubsub.Spec, wasmpubsub.Spec)
+	secret, errSecret := component.NewSet("secretstores", localsecret.Spec, localenv.Spec, localfile.Spec, vault.Spec, wasmsecret.Spec)
+	configuration, errConfiguration := component.NewSet("configuration", redisconfiguration.Spec, sqliteconfiguration.Spec, wasmconfiguration.Spec)
 	binding, errBinding := component.NewSet("bindings",
-		cron.Spec, file.Spec, httpbinding.Spec, localstorage.Spec, natsbinding.Spec, redisbinding.Spec, webhook.Spec)
+		cron.Spec, file.Spec, httpbinding.Spec, localstorage.Spec, natsbinding.Spec, redisbinding.Spec, webhook.Spec, wasmbinding.Spec)
 	return host.Drivers{
 		State: state, PubSub: pubsub, Secret: secret, Configuration: configuration, Binding: binding,
 	}, errors.Join(errState, errPubSub, errSecret, errConfiguration, errBinding)

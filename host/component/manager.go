@@ -56,6 +56,9 @@ type Env struct {
 	// Prepare changes a component's metadata for one app before it is opened, for example to put in a consumer
 	// id; nil to leave it.
 	Prepare func(cfg *Config)
+	// Redact takes secrets out of the error of a component that does not start; nil to leave it. A driver may quote
+	// what it could not read.
+	Redact func(error) error
 	// Opened is told of every component that was opened, by name; nil to tell nobody.
 	Opened func(name string, driver any)
 }
@@ -162,6 +165,9 @@ func (m *Manager[T]) open(ctx context.Context, d Decl, app string) error {
 	o := &Opened[T]{Decl: d, Type: spec.Type, Metadata: cfg.Metadata, Driver: driver}
 	if err != nil {
 		err = fmt.Errorf("%s: component %s (%s): %w", d.Where, d.Name, spec.Type, err)
+		if m.env.Redact != nil {
+			err = m.env.Redact(err)
+		}
 		if !d.IgnoreErrors {
 			return err
 		}

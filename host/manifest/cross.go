@@ -92,7 +92,7 @@ func (l *load) routes() {
 			case !dup:
 				first[r] = owner{a.Name(), at}
 			case other.app == a.Name() && a.Spec.HTTP != nil:
-				l.errorf(at, "", "app %s has route %s a second time, first at line %d", a.Name(), r, other.at.Line)
+				l.errorf(at, "", "app %s has route %s a second time, first at %s", a.Name(), r, other.at)
 			case other.app != a.Name():
 				l.errorf(at, "", "app %s has route %s, which app %s has at %s", a.Name(), r, other.app, other.at)
 			}

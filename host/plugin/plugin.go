@@ -40,6 +40,9 @@ type plugin struct {
 	// down is why the plugin takes no calls now; nil while it does.
 	down atomic.Pointer[outage]
 
+	// last is the instance of the last call, which is usually that of the next one.
+	last atomic.Pointer[instance]
+
 	mu sync.Mutex
 	// ready are the instances in which init was called. An entry keeps its instance from being collected, so that no
 	// other one takes its address.
@@ -95,10 +98,14 @@ func (p *plugin) begin(ctx context.Context, asks bool, instances int) error {
 
 // initialise gives an instance, and calls init in one that had none yet.
 func (p *plugin) initialise(ctx context.Context, g abi.Guest) (*instance, error) {
+	if i := p.last.Load(); i != nil && i.Guest == g {
+		return i, nil
+	}
 	p.mu.Lock()
 	i := p.ready[g]
 	p.mu.Unlock()
 	if i != nil {
+		p.last.Store(i)
 		return i, nil
 	}
 	i, err := view(ctx, g)
@@ -160,14 +167,19 @@ func (p *plugin) gone() error {
 
 // call runs fn with an instance that had its init, and looks at how that ended. at is nil for a start.
 func (p *plugin) call(ctx context.Context, at *place, fn func(ctx context.Context, g abi.Guest) error) error {
-	var used abi.Guest
-	err := p.pool.Do(ctx, func(ctx context.Context, g abi.Guest) error {
-		used = g
+	err := p.pool.Do(ctx, func(ctx context.Context, g abi.Guest) (err error) {
+		whole := false
+		defer func() {
+			if !whole { // before another call gets the instance, which has no init then
+				p.forget(g)
+			}
+		}()
 		i, err := p.initialise(ctx, g)
-		if err != nil {
-			return err
+		if err == nil {
+			err = fn(ctx, i)
 		}
-		return fn(ctx, i)
+		whole = err == nil || !isTrap(err)
+		return err
 	})
 	if err == nil {
 		return nil
@@ -177,7 +189,7 @@ func (p *plugin) call(ctx context.Context, at *place, fn func(ctx context.Contex
 		if at != nil && trap.Kind == abi.TrapTimeout && at.over() {
 			reason = fmt.Sprintf("did not end within %s (metadata field timeout)", p.timeout)
 		}
-		return p.trapped(used, "it trapped in "+trap.Func+": "+reason, err)
+		return p.trapped("it trapped in "+trap.Func+": "+reason, err)
 	}
 	if failed, ok := errors.AsType[*initError](err); ok {
 		return p.absent(p.fail(failed.Error(), err))
@@ -188,12 +200,25 @@ func (p *plugin) call(ctx context.Context, at *place, fn func(ctx context.Contex
 	return err
 }
 
-// trapped takes an instance that trapped for one without init. Without state nothing is lost with it; else the plugin
-// is down until it is started again.
-func (p *plugin) trapped(used abi.Guest, reason string, err error) error {
+// isTrap tells that a guest's call ended in a trap.
+func isTrap(err error) bool {
+	_, ok := errors.AsType[*abi.Trap](err)
+	return ok
+}
+
+// forget takes an instance for one without init.
+func (p *plugin) forget(g abi.Guest) {
 	p.mu.Lock()
-	delete(p.ready, used)
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	delete(p.ready, g)
+	if i := p.last.Load(); i != nil && i.Guest == g {
+		p.last.CompareAndSwap(i, nil)
+	}
+}
+
+// trapped says what a trap means. Without state nothing is lost with the instance; else the plugin is down until it is
+// started again.
+func (p *plugin) trapped(reason string, err error) error {
 	if _, atInit := errors.AsType[*initError](err); p.stateless && !atInit {
 		return fmt.Errorf("%w: the plugin of component %s failed: %s", p.cfg.Unavailable, p.name, reason)
 	}

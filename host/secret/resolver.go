@@ -35,6 +35,8 @@ type ResolverConfig struct {
 	Apps []string
 	// Env is what drivers get from the host.
 	Env component.Env
+	// Made is told of the resolver before it opens stores: those that are plugins may use others by it. Nil to tell nobody.
+	Made func(r *Resolver) error
 }
 
 // Resolver holds the open secret stores of a host and gives the manifest's secretKeyRefs their values. It comes before
@@ -83,6 +85,7 @@ func NewResolver(ctx context.Context, cfg ResolverConfig) (*Resolver, error) {
 	if cfg.Env.Log != nil {
 		r.cfg.Env.Log = r.Log(cfg.Env.Log)
 	}
+	r.cfg.Env.Redact = r.Redact
 	var decls []Decl
 	for _, d := range cfg.Decls {
 		if isStore(d.Type) {
@@ -101,6 +104,11 @@ func NewResolver(ctx context.Context, cfg ResolverConfig) (*Resolver, error) {
 	sorted, errOrder := order(decls)
 	if err := errors.Join(err, errOrder); err != nil {
 		return nil, err
+	}
+	if cfg.Made != nil {
+		if err := cfg.Made(r); err != nil {
+			return nil, err
+		}
 	}
 	for _, d := range sorted {
 		if err := r.open(ctx, d); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -85,9 +86,12 @@ func connect(ctx context.Context, s *settings, cfg component.Config, log *slog.L
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }))
 	nc, err := nats.Connect(s.URL, opts...)
+	_, unreadable := errors.AsType[*url.Error](err)
 	switch {
 	case err == nil:
 		return nc, nil
+	case unreadable: // the error quotes the URL, which may have a password
+		return nil, component.Permanent(errors.New("metadata field natsURL: want nats://host:port, several separated by commas; what is there cannot be read as URLs"))
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		return nil, component.Permanent(fmt.Errorf("NATS server %s refuses the credentials; check token, username, jwt or credentialsFile: %w", where, err))
 	default:

@@ -127,6 +127,9 @@ func (s *Settings) check() error {
 	if len(s.Addrs()) == 0 {
 		bad("metadata field redisHost: want host:port, found %q", s.Host)
 	}
+	if strings.Contains(s.Host, "://") || strings.Contains(s.Host, "@") { // not quoted: it may have a password
+		bad("metadata field redisHost: want host:port, found a URL or a user; use redisUsername, redisPassword, redisDB and enableTLS for what a URL says")
+	}
 	if !s.Cluster() && !strings.EqualFold(s.Type, "node") {
 		bad("metadata field redisType: want node or cluster, found %q", s.Type)
 	}

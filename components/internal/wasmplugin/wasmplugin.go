@@ -36,6 +36,11 @@ func Init(cfg component.Config) Pairs {
 	return out
 }
 
+// With gives metadata with one field more.
+func With(metadata Pairs, name, value string) Pairs {
+	return append(metadata, canon.Tuple2[string, string]{F0: name, F1: value})
+}
+
 // From gives a map's pairs in the order of the keys; nil for an empty map.
 func From(m map[string]string) Pairs {
 	if len(m) == 0 {

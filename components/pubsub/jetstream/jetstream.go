@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -92,9 +93,12 @@ func connect(ctx context.Context, s *settings, cfg component.Config) (*nats.Conn
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }))
 	nc, err := nats.Connect(s.URL, opts...)
+	_, unreadable := errors.AsType[*url.Error](err)
 	switch {
 	case err == nil:
 		return nc, nil
+	case unreadable: // the error quotes the URL, which may have a password
+		return nil, component.Permanent(errors.New("metadata field natsURL: want nats://host:port, several separated by commas; what is there cannot be read as URLs"))
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		return nil, component.Permanent(fmt.Errorf("NATS server %s refuses the credentials; check token, or jwt and seedKey: %w", hide(where), err))
 	default:

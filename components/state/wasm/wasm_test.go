@@ -112,28 +112,29 @@ func TestCallerGoesAway(t *testing.T) {
 }
 
 func TestStartErrors(t *testing.T) {
-	memory, over := []string{"testdata/memory"}, []string{"testdata/over"}
+	built := plugintest.Build(t, "testdata/memory", "testdata/over")
 	inner := doc("inner", "state.in-memory")
 	for _, tt := range []struct {
-		name   string
-		guests []string
-		docs   []string
-		want   string
+		name string
+		docs []string
+		want string
 	}{
-		{"no source", nil, []string{doc("s", "state.wasm", "x", "y")}, "metadata field source is missing"},
-		{"no file", nil, []string{doc("s", "state.wasm", "source", "none.wasm")}, "none.wasm does not exist"},
-		{"no wasm", nil, []string{doc("s", "state.wasm", "source", "manifest.yaml")}, "is not a wasm file"},
-		{"init refuses", memory, []string{doc("s", "state.wasm", "source", "memory.wasm", "fail", "field url is missing")}, "init: invalid request: field url is missing"},
-		{"memory", memory, []string{doc("s", "state.wasm", "source", "memory.wasm", "memory", "1Mi")}, "over its limit of 1Mi; raise metadata field memory"},
-		{"bad memory", memory, []string{doc("s", "state.wasm", "source", "memory.wasm", "memory", "lots")}, `metadata field memory: want a size such as 64Mi`},
-		{"bad timeout", memory, []string{doc("s", "state.wasm", "source", "memory.wasm", "timeout", "-1s")}, "metadata field timeout: want a duration over 0"},
-		{"not granted", over, []string{doc("s", "state.wasm", "source", "over.wasm", "store", "inner"), inner}, "imports mrt:state/store@0.1.0, and no component of kind state is granted to it"},
-		{"unknown grant", over, []string{doc("s", "state.wasm", "source", "over.wasm", "imports", "ghost")}, "metadata field imports: there is no component ghost"},
-		{"another's name", over, []string{doc("s", "state.wasm", "source", "over.wasm", "imports", "inner", "store", "other"), inner, doc("other", "state.in-memory")}, `state component "other" is not found for app component/s: it sees inner`},
-		{"circle", over, []string{doc("a", "state.wasm", "source", "over.wasm", "imports", "b"), doc("b", "state.wasm", "source", "over.wasm", "imports", "a")}, "in a circle, so none can start first: a -> b -> a"},
+		{"no source", []string{doc("s", "state.wasm", "x", "y")}, "metadata field source is missing"},
+		{"no file", []string{doc("s", "state.wasm", "source", "none.wasm")}, "none.wasm does not exist"},
+		{"no wasm", []string{doc("s", "state.wasm", "source", "manifest.yaml")}, "is not a wasm file"},
+		{"init refuses", []string{doc("s", "state.wasm", "source", "memory.wasm", "fail", "field url is missing")}, "init: invalid request: field url is missing"},
+		{"memory", []string{doc("s", "state.wasm", "source", "memory.wasm", "memory", "1Mi")}, "over its limit of 1Mi; raise metadata field memory"},
+		{"bad memory", []string{doc("s", "state.wasm", "source", "memory.wasm", "memory", "lots")}, `metadata field memory: want a size such as 64Mi`},
+		{"bad timeout", []string{doc("s", "state.wasm", "source", "memory.wasm", "timeout", "-1s")}, "metadata field timeout: want a duration over 0"},
+		{"not granted", []string{doc("s", "state.wasm", "source", "over.wasm", "store", "inner"), inner}, "imports mrt:state/store@0.1.0, and no component of kind state is granted to it"},
+		{"unknown grant", []string{doc("s", "state.wasm", "source", "over.wasm", "imports", "ghost")}, "metadata field imports: there is no component ghost"},
+		{"another's name", []string{doc("s", "state.wasm", "source", "over.wasm", "imports", "inner", "store", "other"), inner, doc("other", "state.in-memory")}, `state component "other" is not found for app component/s: it sees inner`},
+		{"circle", []string{doc("a", "state.wasm", "source", "over.wasm", "imports", "b"), doc("b", "state.wasm", "source", "over.wasm", "imports", "a")}, "in a circle, so none can start first: a -> b -> a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := plugintest.New(t, config(t, tt.guests, tt.docs...))
+			cfg := config(t, nil, tt.docs...)
+			cfg.Built = built
+			_, err := plugintest.New(t, cfg)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v\nwant %q", err, tt.want)
 			}

@@ -1,23 +1,16 @@
-// Command notifier writes a receipt for every order that was placed. The subscription's rule sends big orders to the
-// route /bulk; orders that it rejects end on the dead letter topic, which it counts.
+// Command notifier writes a signed receipt for every order that was placed. The subscription's rule sends big orders to
+// the route /bulk; orders that it rejects end on the dead letter topic, which it counts.
 package main
 
 import (
 	"errors"
 
+	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/binding"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/http"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/log"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/pubsub/subscriber"
 	"github.com/mrt-wasm/mrt-wasm/guest-sdk/go/state"
 )
-
-// Receipt is what is kept for an order.
-type Receipt struct {
-	Order string `json:"order"`
-	Item  string `json:"item"`
-	Qty   int    `json:"qty"`
-	Kind  string `json:"kind"` // "single" or "bulk", by the route
-}
 
 // Dead counts the orders that were rejected.
 type Dead struct {
@@ -45,9 +38,23 @@ func write(e *subscriber.Event, kind string) error {
 	if o.Item == "poison" {
 		return subscriber.Drop(errors.New("the shop does not sell poison"))
 	}
+	switch _, err := load(o.ID); {
+	case err == nil:
+		return nil // a message may come twice: the first receipt stays, whatever the greeting is now
+	case errors.Is(err, binding.ErrInvalidRequest):
+		return subscriber.Drop(err) // no file can have such a name
+	case !errors.Is(err, binding.ErrNotFound):
+		return err
+	}
+	text, err := sign(Receipt{Order: o.ID, Item: o.Item, Qty: o.Qty, Kind: kind})
+	if err != nil {
+		return err
+	}
+	if err := keep(o.ID, text); err != nil {
+		return err
+	}
 	log.Info("receipt written", "order", o.ID, "kind", kind)
-	// A message may come twice: the key makes the second write harmless.
-	return state.SetJSON(state.Default, "receipt/"+o.ID, Receipt{o.ID, o.Item, o.Qty, kind})
+	return nil
 }
 
 // bury counts a dead letter once, whatever comes twice.
@@ -75,24 +82,24 @@ func bury(e *subscriber.Event) error {
 }
 
 func receipt(r *http.Request) *http.Response {
-	return answer[Receipt]("receipt/" + r.Param("id"))
-}
-
-func dead(*http.Request) *http.Response {
-	resp := answer[Dead]("dead")
-	if resp.Status == 404 {
-		return http.JSON(200, Dead{})
-	}
-	return resp
-}
-
-func answer[T any](key string) *http.Response {
-	v, _, err := state.GetJSON[T](state.Default, key)
+	text, err := load(r.Param("id"))
 	switch {
-	case errors.Is(err, state.ErrNotFound):
-		return http.Error(404, "no %s", key)
+	case errors.Is(err, binding.ErrNotFound):
+		return http.Error(404, "no receipt for order %s", r.Param("id"))
+	case errors.Is(err, binding.ErrInvalidRequest):
+		return http.Error(400, "%v", err)
 	case err != nil:
 		return http.Error(503, "%v", err)
 	}
-	return http.JSON(200, v)
+	resp := http.Text(200, string(text))
+	resp.Header.Set("Content-Type", "application/json")
+	return resp
+}
+
+func dead(*http.Request) *http.Response {
+	count, _, err := state.GetJSON[Dead](state.Default, "dead")
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return http.Error(503, "%v", err)
+	}
+	return http.JSON(200, count)
 }

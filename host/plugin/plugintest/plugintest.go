@@ -22,18 +22,32 @@ type Config struct {
 	Drivers host.Drivers
 	// Guests are folders of Go plugins, relative to the test's package: each is built to <name>.wasm beside the manifest.
 	Guests []string
+	// Built are what Build gave, for tests that make several hosts.
+	Built map[string][]byte
 	// Manifest is the YAML of the components.
 	Manifest string
 	// Log may be nil.
 	Log *slog.Logger
 }
 
+// Build builds folders of Go plugins, by the names of their files.
+func Build(t testing.TB, guests ...string) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for _, guest := range guests {
+		out[filepath.Base(guest)+".wasm"] = enginetest.Build(t, guest)
+	}
+	return out
+}
+
 // New makes the host, which is stopped with the test. The error is New's.
 func New(t testing.TB, cfg Config) (*host.Host, error) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, guest := range cfg.Guests {
-		write(t, filepath.Join(dir, filepath.Base(guest)+".wasm"), enginetest.Build(t, guest))
+	for _, built := range []map[string][]byte{cfg.Built, Build(t, cfg.Guests...)} {
+		for name, wasm := range built {
+			write(t, filepath.Join(dir, name), wasm)
+		}
 	}
 	file := filepath.Join(dir, "manifest.yaml")
 	write(t, file, []byte(cfg.Manifest))

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	bulkgetter.Exports.BulkGet = func(keys []string, consistency types.Consistency, metadata types.Metadata) ([]*types.Entry, *types.Error) {
-		found, err := registered.BulkGet(keys, state.Consistency(consistency), pairs.Map(metadata))
+		found, err := Registered().BulkGet(keys, state.Consistency(consistency), pairs.Map(metadata))
 		if err != nil {
 			return nil, contract.Error(err)
 		}

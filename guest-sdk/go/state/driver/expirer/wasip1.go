@@ -5,5 +5,5 @@ package expirer
 import "github.com/mrt-wasm/mrt-wasm/guest-sdk/go/internal/wit/state/expirer"
 
 func init() {
-	expirer.Exports.Expires = func() bool { return registered != nil && registered() }
+	expirer.Exports.Expires = Expires
 }

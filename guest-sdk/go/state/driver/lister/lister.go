@@ -16,7 +16,10 @@ type Lister interface {
 	ListKeys(prefix string, limit int, token string) (Page, error)
 }
 
-var registered Lister //nolint:unused // the wasip1 side calls it
+var registered Lister
 
 // Register makes l list the module's keys. Call it in an init function.
 func Register(l Lister) { registered = l }
+
+// Registered gives what was registered: what the host calls, and tests of the component.
+func Registered() Lister { return registered }

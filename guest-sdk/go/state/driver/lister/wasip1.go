@@ -10,7 +10,7 @@ import (
 
 func init() {
 	lister.Exports.ListKeys = func(prefix string, limit uint32, token string) (types.KeyPage, *types.Error) {
-		page, err := registered.ListKeys(prefix, int(limit), token)
+		page, err := Registered().ListKeys(prefix, int(limit), token)
 		if err != nil {
 			return types.KeyPage{}, contract.Error(err)
 		}

@@ -26,7 +26,10 @@ type Querier interface {
 	Query(prefix, query string, metadata map[string]string) (Page, error)
 }
 
-var registered Querier //nolint:unused // the wasip1 side calls it
+var registered Querier
 
 // Register makes q run the module's queries. Call it in an init function.
 func Register(q Querier) { registered = q }
+
+// Registered gives what was registered: what the host calls, and tests of the component.
+func Registered() Querier { return registered }

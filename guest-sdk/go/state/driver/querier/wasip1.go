@@ -11,7 +11,7 @@ import (
 
 func init() {
 	querier.Exports.Query = func(prefix, query string, metadata types.Metadata) (types.QueryPage, *types.Error) {
-		page, err := registered.Query(prefix, query, pairs.Map(metadata))
+		page, err := Registered().Query(prefix, query, pairs.Map(metadata))
 		if err != nil {
 			return types.QueryPage{}, contract.Error(err)
 		}

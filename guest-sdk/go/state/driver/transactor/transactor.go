@@ -10,7 +10,10 @@ type Transactor interface {
 	Transact(ops []driver.Operation, metadata map[string]string) error
 }
 
-var registered Transactor //nolint:unused // the wasip1 side calls it
+var registered Transactor
 
 // Register makes t do the module's transactions. Call it in an init function.
 func Register(t Transactor) { registered = t }
+
+// Registered gives what was registered: what the host calls, and tests of the component.
+func Registered() Transactor { return registered }

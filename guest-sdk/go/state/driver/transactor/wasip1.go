@@ -22,6 +22,6 @@ func init() {
 				ops[i].Delete = &r
 			}
 		}
-		return contract.Error(registered.Transact(ops, pairs.Map(metadata)))
+		return contract.Error(Registered().Transact(ops, pairs.Map(metadata)))
 	}
 }

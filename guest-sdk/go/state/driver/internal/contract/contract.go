@@ -91,14 +91,20 @@ func FromEntry(e *Entry) *types.Entry {
 	if e == nil {
 		return nil
 	}
-	out := &types.Entry{Value: e.Value, Metadata: pairs.From(e.Metadata)}
+	var out types.Entry
+	Fill(&out, e)
+	return &out
+}
+
+// Fill writes an entry in the contract's form into out.
+func Fill(out *types.Entry, e *Entry) {
+	*out = types.Entry{Value: e.Value, Metadata: pairs.From(e.Metadata)}
 	if e.ETag != "" {
 		out.ETag = &e.ETag
 	}
 	if !e.Expires.IsZero() {
 		out.Metadata = append(out.Metadata, pairs.Pair{F0: expires, F1: e.Expires.UTC().Format(time.RFC3339Nano)})
 	}
-	return out
 }
 
 // Set gives a write of the contract.
