@@ -7,7 +7,7 @@ FUZZTIME ?= 20s
 # The linter's cache holds results by path: shared with another checkout it would report that one's files.
 LINT    := GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint-cache $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: run build release test test-setup lint generate bench fuzz check fmt clean
+.PHONY: run build release test conformance test-setup lint generate bench fuzz check fmt clean
 
 run: build ## build and run the main example with embedded defaults
 	./$(BIN) run examples/shop/manifest.yaml
@@ -19,8 +19,12 @@ release: ## build the binary as it is shipped: static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
 	@ls -l $(BIN)
 
-test: test-setup ## all tests with the race detector, on real servers
+test: test-setup ## all tests with the race detector, on real servers, and Dapr's conformance suites
 	$(GO) test -race -timeout 25m $(PKGS)
+	$(MAKE) conformance
+
+conformance: test-setup ## Dapr's conformance suites against the drivers; they mostly wait, so all run at once
+	cd conformance && $(GO) test -parallel 32 -timeout 10m ./...
 
 test-setup: build ## fetch the servers that tests need; fails if it cannot
 	./components/internal/testserver/setup.sh
