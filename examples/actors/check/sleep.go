@@ -59,14 +59,16 @@ func remember(before, after map[string]accountView) error {
 
 // noReminders tells whether all transfers have removed their reminders.
 func (c *client) noReminders(ctx context.Context) (bool, error) {
-	var list []struct {
-		ID   string `json:"id"`
-		Name string `json:"name"`
+	var page struct {
+		Reminders []struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		} `json:"reminders"`
 	}
-	if _, err := c.do(ctx, request{method: "GET", api: true, path: "/v1.0-alpha1/actors/Transfer/reminders"}, &list); err != nil {
+	if _, err := c.do(ctx, request{method: "GET", api: true, path: "/v1.0-alpha1/actors/Transfer/reminders"}, &page); err != nil {
 		return false, err
 	}
-	return len(list) == 0, fmt.Errorf("there are reminders: %v", list)
+	return len(page.Reminders) == 0, fmt.Errorf("there are reminders: %v", page.Reminders)
 }
 
 // asleep tells whether all accounts are hibernated.
