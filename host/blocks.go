@@ -86,9 +86,9 @@ func (h *Host) openBlocks(ctx context.Context) error {
 	}
 	var errs []error
 	open := map[string]func(context.Context) error{
-		"state": h.openState, "pubsub": h.openTopics, "configuration": h.openConfiguration, "bindings": h.openBindings,
+		"state": h.openState, "pubsub": h.openTopics, "configuration": h.openConfiguration, "bindings": h.openBindings, "middleware": h.openMiddleware,
 	}
-	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "bindings"}, h.components) {
+	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "bindings", "middleware"}, h.components) {
 		errs = append(errs, open[kind](ctx))
 	}
 	return h.secrets.Redact(errors.Join(errs...))
@@ -334,7 +334,8 @@ func (h *Host) newAPI() (*api.Server, error) {
 	return api.New(api.Config{
 		Address: h.opts.APIAddr, Token: h.opts.APIToken, ID: "mrt-wasm", Version: h.opts.Version,
 		Blocks: h.blocks.all, Apps: h.apiApps, DefaultApp: h.onlyApp, Chain: h.chain, Telemetry: h.tel, Log: h.log,
-		Shutdown: func(bool) { h.once.Do(func() { close(h.shutdown) }) },
+		Middleware: h.apiPipeline.Wrap,
+		Shutdown:   func(bool) { h.once.Do(func() { close(h.shutdown) }) },
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/embedded"
 	"github.com/mrt-wasm/mrt-wasm/host/engine"
+	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/plugin"
 	"github.com/mrt-wasm/mrt-wasm/host/resiliency"
 	"github.com/mrt-wasm/mrt-wasm/host/secret"
@@ -53,6 +54,8 @@ type Host struct {
 	apps     map[string]*app
 	names    []string // of apps, in the manifest's order
 	blocks   blocks
+	// apiPipeline stands in front of the API; nil for none.
+	apiPipeline *http.Pipeline
 	// closers are called when the blocks are closed.
 	closers []func(context.Context) error
 	api     *api.Server

@@ -7,6 +7,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
+	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
 	"github.com/mrt-wasm/mrt-wasm/host/secret"
@@ -54,6 +55,7 @@ type Drivers struct {
 	Secret        component.Set[secret.Store]
 	Configuration component.Set[configuration.Store]
 	Binding       component.Set[binding.Binding]
+	Middleware    component.Set[http.Middleware]
 }
 
 // Loader gives the wasm of an app.

@@ -114,6 +114,39 @@ func (e *Error) Error() string {
 	}
 }
 
+// What becomes of a request.
+type Action struct {
+	// Tag is the case.
+	Tag ActionTag
+	// Next is what the case next carries.
+	Next Request
+	// Respond is what the case respond carries.
+	Respond Response
+}
+
+// ActionTag tells the cases of Action apart.
+type ActionTag uint8
+
+// The cases of Action.
+const (
+	// It goes on like this, to the next middleware and at last to the app or the API.
+	ActionNext ActionTag = iota
+	// It ends here, with this answer.
+	ActionRespond
+)
+
+// String gives the case's name in WIT.
+func (v ActionTag) String() string {
+	switch v {
+	case ActionNext:
+		return "next"
+	case ActionRespond:
+		return "respond"
+	default:
+		return "action(" + strconv.Itoa(int(v)) + ")"
+	}
+}
+
 // HandlerModule is the core module name of the interface handler.
 const HandlerModule = "mrt:http/handler@0.1.0"
 
@@ -210,6 +243,145 @@ func clientSend(h ClientHost) func(context.Context, abi.Guest, []uint64) {
 	}
 }
 
+// MiddlewareModule is the core module name of the interface middleware.
+const MiddlewareModule = "mrt:http/middleware@0.1.0"
+
+// What a wasm component of type `middleware.http.wasm` exports: it stands in front of the apps
+// (`spec.appHttpPipeline` of the Configuration) or of the API (`spec.httpPipeline`).
+//
+// MiddlewareExports gives the core functions that a guest exports for it.
+func MiddlewareExports() []abi.Func {
+	return []abi.Func{
+		{Module: MiddlewareModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: MiddlewareModule, Name: "handle-request", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+	}
+}
+
+// Gives the component's metadata once, before anything else. An error ends the start of the component.
+//
+// CallMiddlewareInit calls it in g. It fails with a *canon.Failure[string] or an *abi.Trap.
+func CallMiddlewareInit(ctx context.Context, g abi.Guest, metadata []canon.Tuple2[string, string]) (err error) {
+	const fn = "mrt:http/middleware@0.1.0#init"
+	defer canon.Catch(fn, &err)
+	var stack [2]uint64
+	lower := canon.NewLower(ctx, g)
+	w := &lower
+	v0, n0 := w.List(len(metadata), 16, 4)
+	stack[0], stack[1] = uint64(v0), uint64(n0)
+	for i := range metadata {
+		lowerTupleStringString(w, v0, &metadata[i])
+		v0 += 16
+	}
+	if err = g.Call(ctx, fn, stack[:]); err != nil {
+		return err
+	}
+	lift := canon.NewLift(g)
+	l := &lift
+	b := l.Area(uint32(stack[0]), 12, 4)
+	if canon.Disc("result<_, string>", uint32(canon.U8(b, 0)), 2) == 1 {
+		err = &canon.Failure[string]{Value: l.StringAt(b, 4)}
+	}
+	if g.Has("cabi_post_mrt:http/middleware@0.1.0#init") {
+		if post := g.Call(ctx, "cabi_post_mrt:http/middleware@0.1.0#init", stack[:]); post != nil {
+			err = post
+		}
+	}
+	return err
+}
+
+// Looks at one request. An error and a trap are answered to the client with 500: the request goes no further.
+//
+// CallMiddlewareHandleRequest calls it in g. It fails with a *canon.Failure[string] or an *abi.Trap.
+func CallMiddlewareHandleRequest(ctx context.Context, g abi.Guest, request Request) (result Action, err error) {
+	const fn = "mrt:http/middleware@0.1.0#handle-request"
+	defer canon.Catch(fn, &err)
+	var stack [16]uint64
+	lower := canon.NewLower(ctx, g)
+	w := &lower
+	v0, n0 := w.String(request.Method)
+	stack[0], stack[1] = uint64(v0), uint64(n0)
+	v1, n1 := w.String(request.Scheme)
+	stack[2], stack[3] = uint64(v1), uint64(n1)
+	v2, n2 := w.String(request.Authority)
+	stack[4], stack[5] = uint64(v2), uint64(n2)
+	v3, n3 := w.String(request.Path)
+	stack[6], stack[7] = uint64(v3), uint64(n3)
+	v4, n4 := w.String(request.Query)
+	stack[8], stack[9] = uint64(v4), uint64(n4)
+	v5, n5 := w.String(request.Remote)
+	stack[10], stack[11] = uint64(v5), uint64(n5)
+	v6, n6 := w.List(len(request.Headers), 16, 4)
+	stack[12], stack[13] = uint64(v6), uint64(n6)
+	for i := range request.Headers {
+		lowerHeader(w, v6, &request.Headers[i])
+		v6 += 16
+	}
+	v7, n7 := w.Bytes(request.Body)
+	stack[14], stack[15] = uint64(v7), uint64(n7)
+	if err = g.Call(ctx, fn, stack[:]); err != nil {
+		return result, err
+	}
+	lift := canon.NewLift(g)
+	l := &lift
+	b := l.Area(uint32(stack[0]), 72, 4)
+	if canon.Disc("result<action, string>", uint32(canon.U8(b, 0)), 2) == 1 {
+		err = &canon.Failure[string]{Value: l.StringAt(b, 4)}
+	} else {
+		result = liftAction(l, b[4:72])
+	}
+	if g.Has("cabi_post_mrt:http/middleware@0.1.0#handle-request") {
+		if post := g.Call(ctx, "cabi_post_mrt:http/middleware@0.1.0#handle-request", stack[:]); post != nil {
+			err = post
+		}
+	}
+	return result, err
+}
+
+// ResponseMiddlewareModule is the core module name of the interface response-middleware.
+const ResponseMiddlewareModule = "mrt:http/response-middleware@0.1.0"
+
+// What a middleware exports beside `middleware` when it looks at answers too. Without it answers go past it.
+//
+// ResponseMiddlewareExports gives the core functions that a guest exports for it.
+func ResponseMiddlewareExports() []abi.Func {
+	return []abi.Func{
+		{Module: ResponseMiddlewareModule, Name: "handle-response", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
+	}
+}
+
+// Gives the answer in place of what the app, the API or a later middleware answered. The request is as this middleware
+// let it go on, without its body. An error and a trap are answered to the client with 500.
+//
+// CallResponseMiddlewareHandleResponse calls it in g. It fails with a *canon.Failure[string] or an *abi.Trap.
+func CallResponseMiddlewareHandleResponse(ctx context.Context, g abi.Guest, request Request, response Response) (result Response, err error) {
+	const fn = "mrt:http/response-middleware@0.1.0#handle-response"
+	defer canon.Catch(fn, &err)
+	var stack [1]uint64
+	lower := canon.NewLower(ctx, g)
+	w := &lower
+	params := w.Alloc(84, 4)
+	lowerRequest(w, params, &request)
+	lowerResponse(w, params+64, &response)
+	stack[0] = uint64(params)
+	if err = g.Call(ctx, fn, stack[:]); err != nil {
+		return result, err
+	}
+	lift := canon.NewLift(g)
+	l := &lift
+	b := l.Area(uint32(stack[0]), 24, 4)
+	if canon.Disc("result<response, string>", uint32(canon.U8(b, 0)), 2) == 1 {
+		err = &canon.Failure[string]{Value: l.StringAt(b, 4)}
+	} else {
+		result = liftResponse(l, b[4:24])
+	}
+	if g.Has("cabi_post_mrt:http/response-middleware@0.1.0#handle-response") {
+		if post := g.Call(ctx, "cabi_post_mrt:http/response-middleware@0.1.0#handle-response", stack[:]); post != nil {
+			err = post
+		}
+	}
+	return result, err
+}
+
 func lowerHeader(w *canon.Lower, at uint32, v *Header) {
 	w.PutString(at, v.Name)
 	w.PutString(at+8, v.Value)
@@ -256,6 +428,33 @@ func lowerResponse(w *canon.Lower, at uint32, v *Response) {
 	w.PutU16(at, v.Status)
 	lowerListHeader(w, at+4, v.Headers)
 	w.PutBytes(at+12, v.Body)
+}
+
+func lowerTupleStringString(w *canon.Lower, at uint32, v *canon.Tuple2[string, string]) {
+	w.PutString(at, v.F0)
+	w.PutString(at+8, v.F1)
+}
+
+func liftAction(l *canon.Lift, b []byte) Action {
+	v := Action{Tag: ActionTag(canon.Disc("variant mrt:http/middleware@0.1.0.action", uint32(canon.U8(b, 0)), 2))}
+	switch v.Tag {
+	case ActionNext:
+		v.Next = liftRequest(l, b[4:68])
+	case ActionRespond:
+		v.Respond = liftResponse(l, b[4:24])
+	}
+	return v
+}
+
+func lowerRequest(w *canon.Lower, at uint32, v *Request) {
+	w.PutString(at, v.Method)
+	w.PutString(at+8, v.Scheme)
+	w.PutString(at+16, v.Authority)
+	w.PutString(at+24, v.Path)
+	w.PutString(at+32, v.Query)
+	w.PutString(at+40, v.Remote)
+	lowerListHeader(w, at+48, v.Headers)
+	w.PutBytes(at+56, v.Body)
 }
 
 func liftListHeader(l *canon.Lift, ptr, n uint32) []Header {

@@ -43,6 +43,8 @@ func (c componentCheck) run(drivers host.Drivers) manifest.Diagnostics {
 		return checkAgainst(drivers.Configuration, c)
 	case drivers.Binding.Kind():
 		return checkAgainst(drivers.Binding, c)
+	case drivers.Middleware.Kind():
+		return checkAgainst(drivers.Middleware, c)
 	}
 	return nil // the manifest says itself that the host has no such block
 }

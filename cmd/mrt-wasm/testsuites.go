@@ -10,6 +10,8 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/binding/bindingtest"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration/configurationtest"
+	"github.com/mrt-wasm/mrt-wasm/host/http"
+	"github.com/mrt-wasm/mrt-wasm/host/http/httptest"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub/pubsubtest"
 	"github.com/mrt-wasm/mrt-wasm/host/secret"
@@ -28,6 +30,8 @@ func (c *componentTest) suite() (func(t *testing.T), error) {
 		return c.pubsub, nil
 	case "binding":
 		return c.binding, nil
+	case "middleware":
+		return c.middleware, nil
 	case "secret":
 		if c.plant == "" {
 			return nil, usagef("the suite of secret stores plants secrets: give --plant FIELD, the metadata field by which init gets them")
@@ -48,6 +52,13 @@ func (c *componentTest) state(t *testing.T) {
 		s, _ := driver[state.Store](t, c, nil)
 		return s
 	}, statetest.Caps{BadETag: c.badETag, Tag: c.tag})
+}
+
+func (c *componentTest) middleware(t *testing.T) {
+	httptest.Run(t, func(t *testing.T) http.Middleware {
+		m, _ := driver[http.Middleware](t, c, nil)
+		return m
+	})
 }
 
 // openBroker is a broker that its host closes, and not the suite.

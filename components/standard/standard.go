@@ -15,6 +15,7 @@ import (
 	redisconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/redis"
 	sqliteconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/sqlite"
 	wasmconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/wasm"
+	wasmmiddleware "github.com/mrt-wasm/mrt-wasm/components/http/wasm"
 	jetstreampubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/jetstream"
 	memorypubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/memory"
 	redispubsub "github.com/mrt-wasm/mrt-wasm/components/pubsub/redis"
@@ -40,7 +41,8 @@ func Drivers() (host.Drivers, error) {
 	configuration, errConfiguration := component.NewSet("configuration", redisconfiguration.Spec, sqliteconfiguration.Spec, wasmconfiguration.Spec)
 	binding, errBinding := component.NewSet("bindings",
 		cron.Spec, file.Spec, httpbinding.Spec, localstorage.Spec, natsbinding.Spec, redisbinding.Spec, webhook.Spec, wasmbinding.Spec)
+	middleware, errMiddleware := component.NewSet("middleware", wasmmiddleware.Spec)
 	return host.Drivers{
-		State: state, PubSub: pubsub, Secret: secret, Configuration: configuration, Binding: binding,
-	}, errors.Join(errState, errPubSub, errSecret, errConfiguration, errBinding)
+		State: state, PubSub: pubsub, Secret: secret, Configuration: configuration, Binding: binding, Middleware: middleware,
+	}, errors.Join(errState, errPubSub, errSecret, errConfiguration, errBinding, errMiddleware)
 }

@@ -22,6 +22,7 @@ import (
 // middleware is everything around the routes, the outermost first.
 func (s *Server) middleware() http.Handler {
 	var h http.Handler = http.HandlerFunc(s.dispatch)
+	h = s.withMiddleware(h)
 	h = s.withBody(h)
 	h = s.withToken(h)
 	h = s.withOrigin(h)
@@ -134,6 +135,22 @@ func (s *Server) withBody(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		r.ContentLength = int64(len(body))
 		next.ServeHTTP(w, r)
+	})
+}
+
+// withMiddleware passes requests through the pipeline that the host has been given. Health is asked for by machines that
+// know nothing of it.
+func (s *Server) withMiddleware(next http.Handler) http.Handler {
+	if s.cfg.Middleware == nil {
+		return next
+	}
+	guarded := s.cfg.Middleware(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isHealth(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		guarded.ServeHTTP(w, r)
 	})
 }
 

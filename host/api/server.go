@@ -48,6 +48,8 @@ type Config struct {
 	DefaultApp func() string
 	// Shutdown ends the host; it is called once, on its own goroutine. Nil: POST /v1.0/shutdown answers 501.
 	Shutdown func(force bool)
+	// Middleware stands in front of all routes but those that ask for health, behind the check of the token; nil for none.
+	Middleware func(next http.Handler) http.Handler
 
 	Chain     *chain.Chain
 	Telemetry *telemetry.Telemetry

@@ -30,6 +30,8 @@ type Front struct {
 
 	swap  sync.Mutex // held while the table is replaced
 	table atomic.Pointer[table]
+	// pipeline stands in front of the apps; nil for none. It is set before Start.
+	pipeline *Pipeline
 	// own has the handlers of paths that are not apps', by path.
 	own sync.Map
 }
@@ -64,7 +66,6 @@ func (f *Front) Addrs() []string { return f.server.Addrs() }
 
 // ServeHTTP serves one request.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
 	writeWithin(w, 0) // of the answer before on this connection
 	ctx := f.cfg.Telemetry.Root(telemetry.Extract(r.Context(), r.Header.Get))
 	if answered := f.refuse(w, r); answered {
@@ -73,6 +74,38 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.serveOwn(ctx, w, r) {
 		return
 	}
+	if f.pipeline == nil {
+		f.route(ctx, w, r)
+		return
+	}
+	r = r.WithContext(ctx)
+	r.Header = f.fromOutside(r.Header)
+	f.pipeline.serve(w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.route(r.Context(), w, r) }))
+}
+
+// Use puts a pipeline in front of all routes of apps, and not of what Handle serves. It is called before Start.
+func (f *Front) Use(p *Pipeline) {
+	if p != nil {
+		p.sending = func(w http.ResponseWriter) { writeWithin(w, writeTimeout) }
+	}
+	f.pipeline = p
+}
+
+// fromOutside gives a header without what no client may say, so that a middleware is not misled by it.
+func (f *Front) fromOutside(h http.Header) http.Header {
+	h = h.Clone()
+	h.Del(wire.CallerAppID)
+	if !f.cfg.TrustForwarded {
+		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+			h.Del(name)
+		}
+	}
+	return h
+}
+
+// route serves a request that may reach an app.
+func (f *Front) route(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
 	rt := f.enter(r.URL.Path)
 	if rt == nil {
 		f.noRoute(ctx, w, r)
@@ -121,7 +154,8 @@ func dotted(p string) bool {
 func (f *Front) serve(ctx context.Context, w *wire.Recorder, r *http.Request, rt *route) {
 	body, err := wire.ReadBody(w, r, f.cfg.MaxBody)
 	if err != nil {
-		f.refuseBody(ctx, w, err)
+		writeWithin(w, writeTimeout)
+		writeBodyError(ctx, w, err, f.cfg.Log)
 		return
 	}
 	c := &call{front: f, mount: rt.mount, in: r, out: w.Header(), body: body}
@@ -214,16 +248,6 @@ func (f *Front) fail(ctx context.Context, w http.ResponseWriter, rt *route, err 
 
 // statusClientGone is nginx's status for metrics; nobody receives it.
 const statusClientGone = 499
-
-func (f *Front) refuseBody(ctx context.Context, w http.ResponseWriter, err error) {
-	api, ok := errors.AsType[*block.APIError](err)
-	if !ok {
-		api = &block.APIError{Status: http.StatusBadRequest, Code: "ERR_MALFORMED_REQUEST", Message: "the request's body could not be read"}
-	}
-	f.cfg.Log.DebugContext(ctx, "request's body was refused", "error", err)
-	writeWithin(w, writeTimeout)
-	writeError(ctx, w, api.Status, api.Code, api.Message)
-}
 
 // noRoute tells the client nothing of what there is, and the log everything.
 func (f *Front) noRoute(ctx context.Context, w http.ResponseWriter, r *http.Request) {

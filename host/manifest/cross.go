@@ -30,6 +30,7 @@ func (l *load) crossCheck() {
 	l.actors()
 	l.secretScopes()
 	l.denied()
+	l.pipelines()
 	if l.lost {
 		return
 	}

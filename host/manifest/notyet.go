@@ -34,8 +34,6 @@ func notYet() []pending {
 		{kind: "Configuration", path: "spec.metric.rules"},
 		{kind: "Configuration", path: "spec.metric.workflow"},
 		{kind: "Configuration", path: "spec.logging"},
-		{kind: "Configuration", path: "spec.httpPipeline", what: "middleware is not available yet"},
-		{kind: "Configuration", path: "spec.appHttpPipeline", what: "middleware is not available yet"},
 		{kind: "Configuration", path: "spec.mtls"},
 		{kind: "Configuration", path: "spec.accessControl", what: "access policies are not enforced yet: every app may invoke every app"},
 		{kind: "Configuration", path: "spec.nameResolution", what: "apps are found in this process only"},

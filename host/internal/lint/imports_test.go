@@ -62,6 +62,7 @@ var (
 		{"components/pubsub/wasm", pluginMay("pubsub"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/binding/wasm", pluginMay("binding"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/secret/wasm", pluginMay("secret"), "a driver that is a plugin calls it by the block's glue"},
+		{"components/http/wasm", pluginMay("http"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/configuration/wasm", pluginMay("configuration"), "a driver that is a plugin calls it by the block's glue"},
 		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
 		{"examples…", []string{"guest-sdk…", "self"}, "an example is what a user writes"},
