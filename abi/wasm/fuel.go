@@ -20,11 +20,14 @@ const fuelName = "fuel"
 // the call by a panic.
 //
 // One unit of fuel is about one instruction on the longest path through the code, so what is spent is an estimate from
-// above of what ran, though not a strict one where functions call each other in cycles. Charges stand where a program can go round: before branches back to a loop's header, and at the entry of
-// functions chosen so that every cycle of calls, direct or not, has one of them. They also stand wherever more than
-// a thousand instructions would be pending, so that calls which fan out cannot run for long either, and before
-// copies and fills of many bytes. Functions called from outside are host functions: a cycle through an import is the
-// host's to bound.
+// above of what ran, though not a strict one where functions call each other in cycles. Charges stand where a program
+// can go round: before branches back to a loop's header, each for about one round, and at the entry of functions chosen
+// so that every cycle of calls, direct or not, has one of them. They also stand wherever more than a thousand
+// instructions would be pending, so that calls which fan out cannot run for long either, and before copies and fills of
+// many bytes. Functions called from outside are host functions: a cycle through an import is the host's to bound.
+//
+// Where a jump goes through a dispatch at the start of a function, as all do in standard Go, and its target is known and
+// lies ahead, it goes there at once: that makes up for some of what fuel costs.
 //
 // The new import comes behind the others, so function indices shift by one; exports, elements, names and all else are
 // renumbered.

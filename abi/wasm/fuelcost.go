@@ -1,5 +1,7 @@
 package wasm
 
+import "math"
+
 // A cost counts instructions. pending is the most that any path has run since it was last charged; dead is code that
 // is never reached.
 const dead = -1 << 62
@@ -30,7 +32,7 @@ type chargeRules struct {
 }
 
 // fuelWalk goes through one function and finds where fuel is to be charged, and how much. One pass suffices: costs
-// flow forward, and every branch back charges what is pending.
+// flow forward, and every branch back charges so much that no more is pending than on the way forward to its target.
 type fuelWalk struct {
 	rules *chargeRules
 	out   chargeSink // nil to find the residual only
@@ -40,10 +42,19 @@ type fuelWalk struct {
 	frames   []fuelFrame
 	closed   fuelFrame // by the last end
 	nextID   uint32
+	length   int64     // cost of all code so far, on whichever path
+	ends     []loopEnd // by frame
 	loops    int
 	table    jumpTable // a dispatch that may be starting
 	inTable  int
 	before   [2]instr // the last two instructions
+}
+
+// loopEnd is the end of a frame, which may be where a jumpTable's loop goes back to.
+type loopEnd struct {
+	length  int64 // up to there
+	pending int64 // what is pending there; dead while the frame is open
+	returns int64 // what of it jumps back leave; dead for none
 }
 
 // chargeSink gets what a walk finds, in the order of the code.
@@ -54,6 +65,8 @@ type chargeSink interface {
 	back(in *instr, loop *fuelFrame, cost int64)
 	// backTable is to take cost before a br_table that may go back to loops.
 	backTable(in *instr, loops []*fuelFrame, cost int64)
+	// ahead is told of a jump through a loop's dispatch that ends behind the block of a label.
+	ahead(in *instr, label uint32)
 	// each gets every instruction after the charges for it. After an end, closed is the frame that it closed.
 	each(in *instr, closed *fuelFrame)
 }
@@ -65,7 +78,9 @@ type fuelFrame struct {
 	seenBy  int   // the last br_table that names it
 	atEnd   int64 // the most that reaches its end by branches
 	atElse  int64
+	header  int64 // of a loop: what is pending at its header
 	hasElse bool
+	void    bool // a branch to it takes nothing along
 	jumps   *jumpTable
 }
 
@@ -85,7 +100,18 @@ type jumpTarget struct {
 
 // run walks code. prepaid is what was charged at entry.
 func (w *fuelWalk) run(code []byte, prepaid int64) {
-	w.pending, w.residual, w.nextID, w.loops = -prepaid, 0, 0, 0
+	// A loop of a jumpTable is often entered in its middle, with something pending. So much less the code from the loop's
+	// first block to there may be pending at the first block, or else each round is charged for the way to the loop too.
+	// It is found out first.
+	out := w.out
+	w.out, w.ends = nil, append(w.ends[:0], loopEnd{pending: dead, returns: dead})
+	w.walk(code, prepaid)
+	w.out = out
+	w.walk(code, prepaid)
+}
+
+func (w *fuelWalk) walk(code []byte, prepaid int64) {
+	w.pending, w.residual, w.loops, w.length, w.nextID = -prepaid, 0, 0, 0, 0
 	w.frames = append(w.frames[:0], fuelFrame{op: opBlock, atEnd: dead})
 	w.before, w.inTable = [2]instr{}, 0
 	s := scan(code)
@@ -117,6 +143,7 @@ func (w *fuelWalk) settle(in *instr) {
 }
 
 func (w *fuelWalk) spend(cost int64) {
+	w.length += cost
 	if w.pending != dead {
 		w.pending += cost
 	}
@@ -166,7 +193,11 @@ func (w *fuelWalk) step(in *instr, code []byte) {
 
 func (w *fuelWalk) open(in *instr) {
 	w.nextID++
-	f := fuelFrame{op: in.op, id: w.nextID, atEnd: dead}
+	f := fuelFrame{op: in.op, id: w.nextID, atEnd: dead, void: in.value == blockTypeVoid}
+	if int(w.nextID) == len(w.ends) {
+		w.ends = append(w.ends, loopEnd{returns: dead})
+	}
+	w.ends[w.nextID].pending = dead
 	if in.op == opIf {
 		w.spend(1)
 		f.atElse = w.pending
@@ -175,8 +206,9 @@ func (w *fuelWalk) open(in *instr) {
 		f.loop = w.loops
 		w.loops++
 		if w.pending != dead {
-			w.pending = max(w.pending, 0) // a branch back comes with nothing pending
+			w.pending = max(w.pending, 0)
 		}
+		f.header = w.pending
 	}
 	w.frames = append(w.frames, f)
 }
@@ -191,6 +223,11 @@ func (w *fuelWalk) close() {
 		f.atEnd = max(f.atEnd, f.atElse)
 	}
 	w.pending = max(w.pending, f.atEnd)
+	end := &w.ends[f.id]
+	if w.pending != dead {
+		w.pending = max(w.pending, end.returns)
+	}
+	end.length, end.pending = w.length, w.pending
 	w.frames = w.frames[:len(w.frames)-1]
 }
 
@@ -212,31 +249,38 @@ func (w *fuelWalk) branch(in *instr, label uint32) {
 	case f.op != opLoop:
 		f.atEnd = max(f.atEnd, w.pending)
 	default:
-		if ahead := w.ahead(in, f); ahead != nil {
-			ahead.atEnd = max(ahead.atEnd, w.pending+jumpCost)
-			return
+		left := f.header
+		if t, ok := w.jump(in, f); ok {
+			if t.frame < len(w.frames) && w.frames[t.frame].id == t.id {
+				ahead := &w.frames[t.frame]
+				ahead.atEnd = max(ahead.atEnd, w.pending+jumpCost)
+				w.length += jumpCost
+				if w.out != nil && ahead.void {
+					w.out.ahead(in, uint32(len(w.frames)-1-t.frame))
+				}
+				return
+			}
+			if end := &w.ends[t.id]; end.pending != dead {
+				end.returns = max(end.returns, w.pending-(w.length-end.length))
+				left = end.pending - jumpCost
+			}
 		}
 		if w.out != nil {
-			w.out.back(in, f, w.pending)
+			w.out.back(in, f, max(w.pending-left, 1))
 		}
-		w.pending = 0
 	}
 }
 
-// ahead gives the block at whose end a branch to a loop goes on, if that is known and still to come: the branch
-// follows a constant stored into the local on which the loop dispatches, and the block is still open.
-func (w *fuelWalk) ahead(in *instr, f *fuelFrame) *fuelFrame {
+// jump gives the block at whose end a branch to a loop goes on, if that is known: the branch follows a constant stored
+// into the local on which the loop dispatches.
+func (w *fuelWalk) jump(in *instr, f *fuelFrame) (t jumpTarget, known bool) {
 	set, con := &w.before[1], &w.before[0]
 	if in.op != opBr || f.jumps == nil || set.op != opLocalSet || con.op != opI32Const || set.a != f.jumps.local {
-		return nil
+		return jumpTarget{}, false
 	}
 	targets := f.jumps.targets
 	i := min(uint64(uint32(int32(con.value))), uint64(len(targets)-1))
-	t := targets[i]
-	if t.frame >= len(w.frames) || w.frames[t.frame].id != t.id {
-		return nil
-	}
-	return &w.frames[t.frame]
+	return targets[i], targets[i].id != 0
 }
 
 // branchTable follows all branches of a br_table; one charge covers those that go back.
@@ -246,18 +290,20 @@ func (w *fuelWalk) branchTable(in *instr, code []byte) {
 		return
 	}
 	var loops []*fuelFrame
+	left := int64(math.MaxInt64)
 	in.eachLabel(code, func(label uint32) {
 		f := &w.frames[len(w.frames)-1-int(label)]
 		if f.op == opLoop && f.seenBy != in.start {
 			f.seenBy = in.start
+			left = min(left, f.header)
 			loops = append(loops, f)
 		}
 	})
 	if len(loops) > 0 {
 		if w.out != nil {
-			w.out.backTable(in, loops, w.pending)
+			w.out.backTable(in, loops, max(w.pending-left, 1))
 		}
-		w.pending = 0
+		w.pending = min(w.pending, left)
 	}
 	in.eachLabel(code, func(label uint32) {
 		if w.frames[len(w.frames)-1-int(label)].op != opLoop {
@@ -288,7 +334,7 @@ func (w *fuelWalk) follow(in *instr, code []byte) {
 func (w *fuelWalk) recordTable(in *instr, code []byte) {
 	t := w.table
 	in.eachLabel(code, func(label uint32) {
-		target := jumpTarget{frame: len(w.frames)} // unknown
+		var target jumpTarget // unknown
 		if at := len(w.frames) - 1 - int(label); at > t.loop {
 			target = jumpTarget{at, w.frames[at].id}
 		}

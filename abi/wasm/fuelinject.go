@@ -42,6 +42,8 @@ type planner struct {
 
 func (p *planner) charge(*instr, int64) {}
 
+func (p *planner) ahead(*instr, uint32) {}
+
 func (p *planner) back(_ *instr, f *fuelFrame, _ int64) {
 	if !p.fixed[f.loop] {
 		p.loops[f.loop].wrapped = true
@@ -139,6 +141,12 @@ func (j *injector) charge(in *instr, cost int64) {
 	j.before(in)
 	j.take(cost)
 	j.refill()
+}
+
+// ahead jumps without the dispatch.
+func (j *injector) ahead(in *instr, label uint32) {
+	j.instead(in)
+	j.out = appendIndexed(j.out, opBr, j.label(label))
 }
 
 func (j *injector) back(in *instr, f *fuelFrame, cost int64) {

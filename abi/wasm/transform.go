@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the version of the rewriter: it changes whenever the same input may give other output.
-const Version = 1
+const Version = 3
 
 // Options say how [Transform] rewrites. The zero value does everything and sets no memory maximum.
 type Options struct {

@@ -231,6 +231,7 @@ func (i *Instance) cool() {
 	i.cooled = true
 	i.dropFuncs()
 	if i.mem.slots != nil {
+		i.mem.dirty = dirtyPages{}
 		if err := discard(i.mem.region); err != nil {
 			i.pool.log.Debug("the memory of an idle instance stays", "error", err)
 		}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // The ioctl PAGEMAP_SCAN (Linux 6.7) and its page categories.
@@ -38,8 +40,34 @@ type scanBuffer struct {
 
 // scanTracker asks the kernel for the dirty pages only.
 type scanTracker struct {
+	faultCounter
 	pagemap *os.File
 	buffers sync.Pool
+}
+
+// faultCounter counts the process's page faults, if exact is set.
+type faultCounter struct{ exact bool }
+
+func (c *faultCounter) faults() (n int64, ok bool) {
+	var usage unix.Rusage
+	if !c.exact || unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0, false
+	}
+	return int64(usage.Minflt) + int64(usage.Majflt), true //nolint:unconvert // they are smaller on systems of 32 bits
+}
+
+// try finds out whether the system counts the fault of each first write to a page of a mapped image.
+func (c *faultCounter) try(region []byte, pages []uint64) {
+	c.exact = true
+	for _, p := range pages {
+		before, ok := c.faults()
+		region[p*uint64(os.Getpagesize())] = 1
+		after, _ := c.faults()
+		if !ok || after <= before {
+			c.exact = false
+			return
+		}
+	}
 }
 
 func (t *scanTracker) dirty(region []byte, f func(off, n uint64)) error {
@@ -87,6 +115,7 @@ const (
 
 // readTracker reads the state of every page, for kernels without PAGEMAP_SCAN.
 type readTracker struct {
+	faultCounter
 	pagemap  *os.File
 	pageSize uint64
 	buffers  sync.Pool
@@ -144,9 +173,9 @@ func newTracker(scan bool) (tracker, error) {
 	if err != nil {
 		return nil, err
 	}
-	candidates := []tracker{&readTracker{pagemap: pagemap, pageSize: uint64(os.Getpagesize())}}
+	candidates := []linuxTracker{&readTracker{pagemap: pagemap, pageSize: uint64(os.Getpagesize())}}
 	if scan {
-		candidates = append([]tracker{&scanTracker{pagemap: pagemap}}, candidates...)
+		candidates = append([]linuxTracker{&scanTracker{pagemap: pagemap}}, candidates...)
 	}
 	for _, t := range candidates {
 		if err = tryTracker(t); err == nil {
@@ -157,8 +186,14 @@ func newTracker(scan bool) (tracker, error) {
 	return nil, err
 }
 
+// linuxTracker is a tracker whose count of faults is to be tried.
+type linuxTracker interface {
+	tracker
+	try(region []byte, pages []uint64)
+}
+
 // tryTracker maps an image, writes to some of its pages, and looks whether the tracker finds them.
-func tryTracker(t tracker) error {
+func tryTracker(t linuxTracker) error {
 	page := uint64(os.Getpagesize())
 	const pages, written = 8, 3
 	img, err := newMappedImage(make([]byte, pages*page), 2*pages*page)
@@ -175,7 +210,7 @@ func tryTracker(t tracker) error {
 	if region[5*page] != 0 { // reading does not make a page dirty
 		return errors.New("a mapped image is not what was written")
 	}
-	region[written*page], region[(pages+1)*page] = 1, 1
+	t.try(region, []uint64{written, pages + 1})
 	var found []uint64
 	if err := t.dirty(region, func(off, n uint64) { found = append(found, off/page, n/page) }); err != nil {
 		return err

@@ -14,6 +14,8 @@ type memory struct {
 	limit       uint64
 	// slots is where region comes from if an image is mapped there; nil otherwise.
 	slots *slots
+	// dirty are the pages that the guest has written to, so far as they are known.
+	dirty dirtyPages
 	// refused is the size, in bytes, of a growth that was over the limit; 0 if there was none.
 	refused uint64
 }
@@ -74,7 +76,7 @@ func (m *memory) Free() {}
 // release gives the memory back. No guest code may run after it.
 func (m *memory) release() error {
 	region, mapped, slots := m.region, m.mapped, m.slots
-	m.region, m.buf, m.mapped, m.slots = nil, nil, false, nil
+	m.region, m.buf, m.mapped, m.slots, m.dirty = nil, nil, false, nil, dirtyPages{}
 	if slots != nil {
 		return slots.give(region)
 	}

@@ -104,6 +104,100 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// calm is a tracker of a process that has no page faults but those that the test says; it counts the searches.
+type calm struct {
+	tracker
+	count    int64
+	searches int
+}
+
+func (c *calm) faults() (int64, bool) { return c.count, true }
+
+func (c *calm) dirty(region []byte, f func(off, n uint64)) error {
+	c.searches++
+	return c.tracker.dirty(region, f)
+}
+
+// TestRestoreWithoutSearch: where nothing faulted since the last search the pages known from it are all, unless the
+// memory is larger than what was searched.
+func TestRestoreWithoutSearch(t *testing.T) {
+	const size, limit = 4 * pageSize, 64 * pageSize
+	want := bytes.Repeat([]byte{7}, size)
+	for name, tr := range trackers(t) {
+		if tr == nil {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			c := &calm{tracker: tr}
+			img, err := newImage(want, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer img.close()
+			s := newSlots(limit, 1, newSlotBudget(1))
+			defer s.close()
+			m := placed(t, img, s, limit)
+			steps := []struct {
+				size, write uint64 // write is where the guest writes
+				faults      int64
+				searches    int
+			}{
+				{size, pageSize, 0, 1},
+				{size, pageSize + 5, 0, 1},                // the same page
+				{size, 3 * pageSize, 1, 2},                // another one
+				{size, pageSize, 0, 2},                    // one of both
+				{9 * pageSize, 8 * pageSize, 1, 3},        // grown
+				{size, pageSize, 0, 3},                    // and smaller again
+				{9 * pageSize, 8*pageSize + 1, 0, 3},      // grown again, and no fault
+				{size, 2 * pageSize, 1, 4},                // a search of the smaller memory
+				{9 * pageSize, 8*pageSize + 2, 0, 5},      // does for the smaller one only
+				{limit, limit - pageSize, 1, 6},           // all of it
+				{limit, limit - pageSize, 0, 6},           // again
+				{limit, 0, 0, 7},                          // so much that it is given back
+				{limit, size + tailToClear/2, 1, 8},       // what was given back is not known any more
+				{limit, size + tailToClear/2 + 9, 0, 8},   // written to without a fault
+				{limit - pageSize, size + pageSize, 1, 9}, // a search of nearly all
+				{limit - pageSize, size + pageSize, 0, 9}, // again
+			}
+			for n, step := range steps {
+				m.Reallocate(step.size)
+				c.count += step.faults
+				if m.buf[step.write]++; step.write == 0 {
+					c.count++
+					for at := uint64(size); at < limit; at += 4 << 10 {
+						m.buf[at] = 1
+					}
+				}
+				if err := m.restore(img, c); err != nil {
+					t.Fatal(err)
+				}
+				m.Reallocate(limit)
+				if !bytes.Equal(m.buf[:size], want) || len(bytes.Trim(m.buf[size:], "\x00")) > 0 {
+					t.Fatalf("step %d: the memory is not the image", n)
+				}
+				if c.searches != step.searches {
+					t.Errorf("step %d: want %d searches, got %d", n, step.searches, c.searches)
+				}
+			}
+			if err := m.release(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestFaultsAreCounted: on the systems of the tests the search can be spared.
+func TestFaultsAreCounted(t *testing.T) {
+	for name, tr := range trackers(t) {
+		if tr == nil {
+			continue
+		}
+		if _, ok := tr.faults(); !ok {
+			t.Errorf("%s: want page faults counted", name)
+		}
+	}
+}
+
 // growing is a module that grows its memory and reads from it.
 func growing() []byte {
 	// (memory (export "memory") 1) with grow, size and load.

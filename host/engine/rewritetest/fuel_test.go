@@ -136,3 +136,31 @@ func TestFuelGrowsWithWork(t *testing.T) {
 		}
 	}
 }
+
+// TestFuelOfRounds: a round of a loop costs about what is in it, and not the way to the loop too; also where every jump
+// goes through a dispatch at the start of the function and the loop is entered in its middle, as in standard Go.
+func TestFuelOfRounds(t *testing.T) {
+	const rounds, before = 10_000, 200
+	way := bytes.Repeat(Code(I32Const, 0, Drop), before)
+	round := Code(LocalGet, 0, I32Const, 1, I32Sub, LocalSet, 0)
+	for name, body := range map[string][]byte{
+		"loop":    Code(way, Loop, Void, round, LocalGet, 0, BrIf, 0, End),
+		"its end": Code(way, Loop, Void, round, LocalGet, 0, If, Void, Br, 1, End, End),
+		"dispatch": Code(Loop, Void, Block, Void, Block, Void, Block, Void, LocalGet, 1, BrTable, 2, 0, 1, 2, End,
+			way, I32Const, 2, LocalSet, 1, Br, 2, End, round, End, LocalGet, 0, If, Void, I32Const, 1, LocalSet, 1, Br, 1, End, End),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &Builder{}
+			b.Func("f", b.Type("i", ""), "i", body)
+			h := newHost(t, compiled)
+			i, err := h.start(t, transform(t, b.Encode(), wasm.Options{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			i.must(t, "f", rounds)
+			if least, most := int64(5*rounds), int64(20*rounds+10*before); h.fuel.spent < least || h.fuel.spent > most {
+				t.Errorf("%d rounds: want %d to %d spent, got %d", rounds, least, most, h.fuel.spent)
+			}
+		})
+	}
+}
