@@ -101,32 +101,19 @@ func Admitted(ctx context.Context, h Handler, ev *Event) ([]byte, error) {
 	for {
 		answer, err := h(ctx, ev)
 		full, ok := errors.AsType[*OverloadedError](err)
-		if !ok || !sleep(ctx, nil, min(max(full.After, minWait), maxWait)) {
+		if !ok || !sleep(ctx, min(max(full.After, minWait), maxWait)) {
 			return answer, err
 		}
 	}
 }
 
-// Insist hands an event to h until it is handled, with pauses that grow from first to last. It gives up when stop is
-// closed, but only after an attempt.
-func Insist(ctx context.Context, stop <-chan struct{}, h Handler, ev *Event, first, last time.Duration) error {
-	for pause := first; ; pause = min(2*pause, last) {
-		_, err := h(ctx, ev)
-		if err == nil || !sleep(ctx, stop, pause) {
-			return err
-		}
-	}
-}
-
-// sleep is false when ctx or stop ended before the pause.
-func sleep(ctx context.Context, stop <-chan struct{}, pause time.Duration) bool {
+// sleep is false when ctx ended before the pause.
+func sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-stop:
-		return false
 	case <-ctx.Done():
 		return false
 	}
