@@ -61,6 +61,10 @@ type Func struct {
 	Name string
 	// Params and Results are the flattened core signature.
 	Params, Results []ValType
+	// Type is the function's component type as text, as canon.Func.Text gives it, for example
+	// "func(self: borrow<wasi:io/poll@0.2/pollable>) -> bool". Components are linked by it: interfaces of one name and
+	// version may differ in it. Empty if it is not known; only core modules are then linked to the function.
+	Type string
 	// Call runs the import. Parameters are at the front of stack and results go there. It panics with a *Trap
 	// to end the guest. Nil for an export.
 	Call func(ctx context.Context, g Guest, stack []uint64)

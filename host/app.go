@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/block"
 	"github.com/mrt-wasm/mrt-wasm/host/engine"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
+	"github.com/mrt-wasm/mrt-wasm/host/wasi"
 )
 
 // app is one app as its blocks see it. It stays the same when the app is loaded again: the generation under it
@@ -22,6 +24,8 @@ type app struct {
 	name     string
 	spec     *manifest.App
 	sessions []block.Session
+	// wasi is what the app finds of WASI 0.2.
+	wasi *wasi.WASI
 
 	// reloading serialises loads.
 	reloading sync.Mutex
@@ -39,10 +43,16 @@ type generation struct {
 // Name is the app's name.
 func (a *app) Name() string { return a.name }
 
-// Handles tells whether the app exports the interface.
+// Handles tells whether the app exports the interface, in this version or one that is compatible.
 func (a *app) Handles(iface string) bool {
 	gen := a.current.Load()
-	return gen != nil && slices.Contains(gen.module.Interfaces(), iface)
+	return gen != nil && hasInterface(gen.module.Interfaces(), iface)
+}
+
+// hasInterface tells whether a list of interfaces has one, in a version that is compatible.
+func hasInterface(list []string, iface string) bool {
+	track := abi.Track(iface)
+	return slices.ContainsFunc(list, func(have string) bool { return have == iface || abi.Track(have) == track })
 }
 
 // Do runs fn with a free instance. A call that finds its generation being replaced goes to the next one.
@@ -72,7 +82,10 @@ func (a *app) Do(ctx context.Context, fn func(ctx context.Context, g abi.Guest) 
 
 // imports tells whether the app's code imports the interface.
 func (a *app) imports(iface string) bool {
-	return slices.ContainsFunc(a.current.Load().module.Imports(), func(i engine.Import) bool { return i.Module == iface })
+	track := abi.Track(iface)
+	return slices.ContainsFunc(a.current.Load().module.Imports(), func(i engine.Import) bool {
+		return i.Module == iface || abi.Track(i.Module) == track
+	})
 }
 
 // load reads and compiles the app's code.
@@ -81,7 +94,11 @@ func (h *Host) load(ctx context.Context, a *app) (*generation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app %s: %w", a.name, err)
 	}
-	module, err := h.engine.Compile(ctx, codeName(a.spec), wasm)
+	deps := map[string][]byte{}
+	if err := h.dependencies(ctx, a.spec, deps); err != nil {
+		return nil, err
+	}
+	module, err := h.engine.Compose(ctx, codeName(a.spec), wasm, deps)
 	if err != nil {
 		return nil, fmt.Errorf("%s: app %s: %w", a.spec.Spec.Source.Pos, a.name, err)
 	}
@@ -90,6 +107,35 @@ func (h *Host) load(ctx context.Context, a *app) (*generation, error) {
 		return nil, errors.Join(err, module.Close(ctx))
 	}
 	return gen, nil
+}
+
+// isDependency tells whether another app's component has this one's within it.
+func (h *Host) isDependency(name string) bool {
+	return slices.ContainsFunc(h.opts.Manifest.Apps, func(a *manifest.App) bool {
+		return slices.Contains(slices.Collect(maps.Values(a.Spec.Dependencies)), name)
+	})
+}
+
+// dependencies collects the components that provide what an app's component imports, and what those import in turn.
+func (h *Host) dependencies(ctx context.Context, spec *manifest.App, deps map[string][]byte) error {
+	for _, iface := range slices.Sorted(maps.Keys(spec.Spec.Dependencies)) {
+		from := spec.Spec.Dependencies[iface]
+		if _, known := deps[iface]; known {
+			continue
+		}
+		var err error
+		if provider := h.opts.Manifest.App(from); provider != nil {
+			if deps[iface], err = h.opts.Loader.Load(ctx, provider); err == nil {
+				err = h.dependencies(ctx, provider, deps)
+			}
+		} else {
+			deps[iface], err = os.ReadFile(from)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: app %s: spec.dependencies: %s: %w", spec.Spec.At("dependencies."+iface), spec.Name(), iface, err)
+		}
+	}
+	return nil
 }
 
 // codeName is what errors call the app's code: the wasm file, or the app itself when it is built.
@@ -104,9 +150,12 @@ func codeName(spec *manifest.App) string {
 func (h *Host) checkHandlers(a *app, module *engine.Module) error {
 	known := h.exports()
 	for _, iface := range module.Interfaces() {
-		if slices.Contains(known, iface) {
+		if hasInterface(known, iface) {
 			return nil
 		}
+	}
+	if h.isDependency(a.name) {
+		return nil
 	}
 	found := "nothing"
 	if got := module.Interfaces(); len(got) > 0 {
@@ -119,7 +168,7 @@ func (h *Host) checkHandlers(a *app, module *engine.Module) error {
 
 // link makes the pool of a generation, with one instance in it: a guest that cannot start is an error here.
 func (h *Host) link(ctx context.Context, a *app, gen *generation) error {
-	var funcs []abi.Func
+	funcs := slices.Clone(a.wasi.Funcs())
 	for _, s := range a.sessions {
 		funcs = append(funcs, s.Funcs()...)
 	}
@@ -178,7 +227,18 @@ func (h *Host) Reload(ctx context.Context, name string) error {
 			r.Reloaded(ctx, name)
 		}
 	}
-	return errors.Join(mounted, old.close(ctx))
+	return errors.Join(mounted, old.close(ctx), h.reloadDependents(ctx, name))
+}
+
+// reloadDependents loads the apps again whose components have the app's within them.
+func (h *Host) reloadDependents(ctx context.Context, name string) error {
+	var errs []error
+	for _, other := range h.opts.Manifest.Apps {
+		if slices.Contains(slices.Collect(maps.Values(other.Spec.Dependencies)), name) {
+			errs = append(errs, h.Reload(ctx, other.Name()))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // close drains the generation's pool and frees its code.

@@ -17,6 +17,8 @@ import (
 	abiinvoke "github.com/mrt-wasm/mrt-wasm/abi/invoke"
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
 	abistate "github.com/mrt-wasm/mrt-wasm/abi/state"
+	abiwasicli "github.com/mrt-wasm/mrt-wasm/abi/wasi/cli"
+	abiwasihttp "github.com/mrt-wasm/mrt-wasm/abi/wasi/http"
 	"github.com/mrt-wasm/mrt-wasm/host/actor"
 	"github.com/mrt-wasm/mrt-wasm/host/api"
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
@@ -47,7 +49,8 @@ type blocks struct {
 func exportFuncs() []abi.Func {
 	return slices.Concat(abihttp.HandlerExports(), abiinvoke.ServiceExports(),
 		abipubsub.SubscriberExports(), abipubsub.BulkSubscriberExports(), abiactor.ActorExports(),
-		abibinding.TriggerExports(), abiconfiguration.HandlerExports())
+		abibinding.TriggerExports(), abiconfiguration.HandlerExports(),
+		abiwasihttp.IncomingHandlerExports(), abiwasicli.RunExports())
 }
 
 // exports are the handler interfaces that some block calls.
@@ -65,7 +68,7 @@ func (h *Host) exports() []string {
 func (h *Host) openBlocks(ctx context.Context) error {
 	h.blocks.all = append(h.blocks.all, log.New(log.Config{Log: h.log}))
 	front, err := http.New(http.Config{
-		Address: h.opts.HTTPAddr, Apps: h.httpConfig, Chain: h.chain, Telemetry: h.tel, Log: h.log,
+		Address: h.opts.HTTPAddr, Apps: h.httpConfig, Stream: streamer(), Chain: h.chain, Telemetry: h.tel, Log: h.log,
 	})
 	if err != nil {
 		return err

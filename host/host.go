@@ -191,7 +191,7 @@ func (h *Host) openSessions(ctx context.Context, a *app) error {
 		}
 		a.sessions = append(a.sessions, s)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.openWASI(a))...)
 }
 
 // Start opens the API, then the triggers: from then on apps are called. When something cannot start, what has
@@ -251,6 +251,9 @@ func (h *Host) close(ctx context.Context) error {
 		errs = append(errs, a.current.Load().close(ctx))
 		for _, s := range slices.Backward(a.sessions) {
 			errs = append(errs, s.Close(ctx))
+		}
+		if a.wasi != nil {
+			errs = append(errs, a.wasi.Close())
 		}
 	}
 	for _, b := range slices.Backward(h.blocks.all) {

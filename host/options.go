@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
@@ -36,6 +37,10 @@ type Options struct {
 	CacheDir string
 	// Namespace is Dapr's namespace; "default" if empty.
 	Namespace string
+	// Stdin is what WASI components read as their standard input; nothing if nil.
+	Stdin io.Reader
+	// Stdout and Stderr get what WASI components write to their standard streams; it goes to the log if nil.
+	Stdout, Stderr io.Writer
 	// Log gets the host's and the apps' lines; discarded if nil.
 	Log *slog.Logger
 	// Drivers are the components that the host knows; usually standard.Drivers().

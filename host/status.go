@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
-	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	"github.com/mrt-wasm/mrt-wasm/host/api"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
@@ -33,7 +32,7 @@ func (h *Host) Apps() []AppStatus {
 		if gen := a.current.Load(); gen != nil {
 			s.Handles = gen.module.Interfaces()
 		}
-		if a.Handles(abihttp.HandlerModule) {
+		if h.servesHTTP(a) {
 			s.Routes = routes(a.spec)
 		}
 		out = append(out, s)
@@ -54,11 +53,16 @@ func (h *Host) subscriptions(app string) []string {
 	return out
 }
 
+// servesHTTP tells whether the app handles HTTP requests, in either interface.
+func (h *Host) servesHTTP(a *app) bool {
+	return slices.ContainsFunc(h.blocks.http.Exports(), a.Handles)
+}
+
 // remount gives the front door the apps that serve HTTP now.
 func (h *Host) remount(ctx context.Context) error {
 	var mounts []http.Mount
 	for _, name := range h.names {
-		if a := h.apps[name]; a.Handles(abihttp.HandlerModule) && len(a.spec.Routes()) > 0 {
+		if a := h.apps[name]; h.servesHTTP(a) && len(a.spec.Routes()) > 0 {
 			mounts = append(mounts, http.Mount{App: a, Routes: routes(a.spec)})
 		}
 	}

@@ -236,11 +236,11 @@ const ActorModule = "mrt:actor/actor@0.1.0"
 // ActorExports gives the core functions that a guest exports for it.
 func ActorExports() []abi.Func {
 	return []abi.Func{
-		{Module: ActorModule, Name: "activate", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: ActorModule, Name: "deactivate", Params: nil, Results: []abi.ValType{abi.I32}},
-		{Module: ActorModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: ActorModule, Name: "timer", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: ActorModule, Name: "reminder", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: ActorModule, Name: "activate", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(id: record { actor-type: string, id: string }) -> result<_, string>"},
+		{Module: ActorModule, Name: "deactivate", Params: nil, Results: []abi.ValType{abi.I32}, Type: "func() -> result<_, string>"},
+		{Module: ActorModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(method: string, input: record { content-type: string, data: list<u8> }) -> result<record { content-type: string, data: list<u8> }, variant { unknown-method(string), failed(string) }>"},
+		{Module: ActorModule, Name: "timer", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(name: string, callback: string, data: list<u8>) -> result<_, variant { unknown-method(string), failed(string) }>"},
+		{Module: ActorModule, Name: "reminder", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(name: string, data: list<u8>, due-time: string, period: string) -> result<_, variant { unknown-method(string), failed(string) }>"},
 	}
 }
 
@@ -252,7 +252,8 @@ func CallActorActivate(ctx context.Context, g abi.Guest, id ActorID) (err error)
 	const fn = "mrt:actor/actor@0.1.0#activate"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(id.ActorType)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -261,7 +262,7 @@ func CallActorActivate(ctx context.Context, g abi.Guest, id ActorID) (err error)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	if canon.Disc("result<_, string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -283,10 +284,11 @@ func CallActorDeactivate(ctx context.Context, g abi.Guest) (err error) {
 	const fn = "mrt:actor/actor@0.1.0#deactivate"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
+	at := canon.At(g, fn)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	if canon.Disc("result<_, string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -307,7 +309,8 @@ func CallActorInvoke(ctx context.Context, g abi.Guest, method string, input Payl
 	const fn = "mrt:actor/actor@0.1.0#invoke"
 	defer canon.Catch(fn, &err)
 	var stack [6]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(method)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -318,7 +321,7 @@ func CallActorInvoke(ctx context.Context, g abi.Guest, method string, input Payl
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 20, 4)
 	if canon.Disc("result<payload, failure>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -342,7 +345,8 @@ func CallActorTimer(ctx context.Context, g abi.Guest, name string, callback stri
 	const fn = "mrt:actor/actor@0.1.0#timer"
 	defer canon.Catch(fn, &err)
 	var stack [6]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(name)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -353,7 +357,7 @@ func CallActorTimer(ctx context.Context, g abi.Guest, name string, callback stri
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, failure>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -375,7 +379,8 @@ func CallActorReminder(ctx context.Context, g abi.Guest, name string, data []byt
 	const fn = "mrt:actor/actor@0.1.0#reminder"
 	defer canon.Catch(fn, &err)
 	var stack [8]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(name)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -388,7 +393,7 @@ func CallActorReminder(ctx context.Context, g abi.Guest, name string, data []byt
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, failure>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -418,7 +423,7 @@ type ContextHost interface {
 // ContextFuncs gives the core functions by which a guest calls h.
 func ContextFuncs(h ContextHost) []abi.Func {
 	return []abi.Func{
-		{Module: ContextModule, Name: "self", Params: []abi.ValType{abi.I32}, Results: nil, Call: contextSelf(h)},
+		{Module: ContextModule, Name: "self", Params: []abi.ValType{abi.I32}, Results: nil, Type: "func() -> option<record { actor-type: string, id: string }>", Call: contextSelf(h)},
 	}
 }
 
@@ -456,9 +461,9 @@ type StateHost interface {
 // StateFuncs gives the core functions by which a guest calls h.
 func StateFuncs(h StateHost) []abi.Func {
 	return []abi.Func{
-		{Module: StateModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: stateGet(h)},
-		{Module: StateModule, Name: "set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: stateSet(h)},
-		{Module: StateModule, Name: "remove", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: stateRemove(h)},
+		{Module: StateModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(key: string) -> result<option<list<u8>>, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: stateGet(h)},
+		{Module: StateModule, Name: "set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(key: string, value: list<u8>, ttl-seconds: option<u32>) -> result<_, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: stateSet(h)},
+		{Module: StateModule, Name: "remove", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(key: string) -> result<_, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: stateRemove(h)},
 	}
 }
 
@@ -543,8 +548,8 @@ type TimersHost interface {
 // TimersFuncs gives the core functions by which a guest calls h.
 func TimersFuncs(h TimersHost) []abi.Func {
 	return []abi.Func{
-		{Module: TimersModule, Name: "register", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: timersRegister(h)},
-		{Module: TimersModule, Name: "unregister", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: timersUnregister(h)},
+		{Module: TimersModule, Name: "register", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(timer: record { name: string, callback: string, data: list<u8>, due-time: string, period: string, ttl: string }) -> result<_, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: timersRegister(h)},
+		{Module: TimersModule, Name: "unregister", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(name: string) -> result<_, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: timersUnregister(h)},
 	}
 }
 
@@ -616,10 +621,10 @@ type RemindersHost interface {
 // RemindersFuncs gives the core functions by which a guest calls h.
 func RemindersFuncs(h RemindersHost) []abi.Func {
 	return []abi.Func{
-		{Module: RemindersModule, Name: "register", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I32, abi.I32, abi.I32}, Results: nil, Call: remindersRegister(h)},
-		{Module: RemindersModule, Name: "unregister", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: remindersUnregister(h)},
-		{Module: RemindersModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: remindersGet(h)},
-		{Module: RemindersModule, Name: "list", Params: []abi.ValType{abi.I32}, Results: nil, Call: remindersList(h)},
+		{Module: RemindersModule, Name: "register", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(reminder: record { name: string, data: list<u8>, due-time: string, period: string, ttl: string, repeats: u32, overwrite: bool, failure-policy: variant { standard, drop, constant(record { interval-ms: u64, max-retries: option<u32> }) } }) -> result<_, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: remindersRegister(h)},
+		{Module: RemindersModule, Name: "unregister", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(name: string) -> result<_, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: remindersUnregister(h)},
+		{Module: RemindersModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(name: string) -> result<record { name: string, data: list<u8>, due-time: string, period: string, ttl: string, repeats: u32, overwrite: bool, failure-policy: variant { standard, drop, constant(record { interval-ms: u64, max-retries: option<u32> }) } }, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: remindersGet(h)},
+		{Module: RemindersModule, Name: "list", Params: []abi.ValType{abi.I32}, Results: nil, Type: "func() -> result<list<record { name: string, data: list<u8>, due-time: string, period: string, ttl: string, repeats: u32, overwrite: bool, failure-policy: variant { standard, drop, constant(record { interval-ms: u64, max-retries: option<u32> }) } }>, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: remindersList(h)},
 	}
 }
 
@@ -738,7 +743,7 @@ type ClientHost interface {
 // ClientFuncs gives the core functions by which a guest calls h.
 func ClientFuncs(h ClientHost) []abi.Func {
 	return []abi.Func{
-		{Module: ClientModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: clientInvoke(h)},
+		{Module: ClientModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(id: record { actor-type: string, id: string }, method: string, input: record { content-type: string, data: list<u8> }) -> result<record { content-type: string, data: list<u8> }, variant { unknown-type(string), unknown-method(string), invalid-request(string), failed(string), overloaded(string), timeout(string), deadlock(string), stack-depth(string), already-exists(string), not-found(string), not-in-turn(string), unavailable(string), other(string) }>", Call: clientInvoke(h)},
 	}
 }
 

@@ -113,8 +113,8 @@ type OutputHost interface {
 // OutputFuncs gives the core functions by which a guest calls h.
 func OutputFuncs(h OutputHost) []abi.Func {
 	return []abi.Func{
-		{Module: OutputModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: outputInvoke(h)},
-		{Module: OutputModule, Name: "operations", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: outputOperations(h)},
+		{Module: OutputModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(binding: string, operation: string, data: list<u8>, metadata: list<tuple<string, string>>) -> result<record { data: option<list<u8>>, content-type: string, metadata: list<tuple<string, string>> }, variant { binding-not-found(string), unknown-operation(string), invalid-request(string), not-found(string), unavailable(string), other(string) }>", Call: outputInvoke(h)},
+		{Module: OutputModule, Name: "operations", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(binding: string) -> result<list<string>, variant { binding-not-found(string), unknown-operation(string), invalid-request(string), not-found(string), unavailable(string), other(string) }>", Call: outputOperations(h)},
 	}
 }
 
@@ -166,7 +166,7 @@ const TriggerModule = "mrt:binding/trigger@0.1.0"
 // TriggerExports gives the core functions that a guest exports for it.
 func TriggerExports() []abi.Func {
 	return []abi.Func{
-		{Module: TriggerModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: TriggerModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(binding: string, route: string, event: record { data: list<u8>, content-type: string, metadata: list<tuple<string, string>> }) -> result<option<list<u8>>, string>"},
 	}
 }
 
@@ -180,7 +180,8 @@ func CallTriggerHandle(ctx context.Context, g abi.Guest, binding string, route s
 	const fn = "mrt:binding/trigger@0.1.0#handle"
 	defer canon.Catch(fn, &err)
 	var stack [10]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(binding)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -199,7 +200,7 @@ func CallTriggerHandle(ctx context.Context, g abi.Guest, binding string, route s
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<option<list<u8>>, string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -223,9 +224,9 @@ const OutputDriverModule = "mrt:binding/output-driver@0.1.0"
 // OutputDriverExports gives the core functions that a guest exports for it.
 func OutputDriverExports() []abi.Func {
 	return []abi.Func{
-		{Module: OutputDriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: OutputDriverModule, Name: "operations", Params: nil, Results: []abi.ValType{abi.I32}},
-		{Module: OutputDriverModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: OutputDriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<_, variant { binding-not-found(string), unknown-operation(string), invalid-request(string), not-found(string), unavailable(string), other(string) }>"},
+		{Module: OutputDriverModule, Name: "operations", Params: nil, Results: []abi.ValType{abi.I32}, Type: "func() -> list<string>"},
+		{Module: OutputDriverModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(operation: string, data: list<u8>, metadata: list<tuple<string, string>>) -> result<record { data: option<list<u8>>, content-type: string, metadata: list<tuple<string, string>> }, variant { binding-not-found(string), unknown-operation(string), invalid-request(string), not-found(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -236,7 +237,8 @@ func CallOutputDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (
 	const fn = "mrt:binding/output-driver@0.1.0#init"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -247,7 +249,7 @@ func CallOutputDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -269,10 +271,11 @@ func CallOutputDriverOperations(ctx context.Context, g abi.Guest) (result []stri
 	const fn = "mrt:binding/output-driver@0.1.0#operations"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
+	at := canon.At(g, fn)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftListString(l, canon.U32(b, 0), canon.U32(b, 4))
@@ -291,7 +294,8 @@ func CallOutputDriverInvoke(ctx context.Context, g abi.Guest, operation string, 
 	const fn = "mrt:binding/output-driver@0.1.0#invoke"
 	defer canon.Catch(fn, &err)
 	var stack [6]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(operation)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -306,7 +310,7 @@ func CallOutputDriverInvoke(ctx context.Context, g abi.Guest, operation string, 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 32, 4)
 	if canon.Disc("result<reply, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -331,9 +335,9 @@ const InputDriverModule = "mrt:binding/input-driver@0.1.0"
 // InputDriverExports gives the core functions that a guest exports for it.
 func InputDriverExports() []abi.Func {
 	return []abi.Func{
-		{Module: InputDriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: InputDriverModule, Name: "pull", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: InputDriverModule, Name: "settle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: InputDriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<_, variant { binding-not-found(string), unknown-operation(string), invalid-request(string), not-found(string), unavailable(string), other(string) }>"},
+		{Module: InputDriverModule, Name: "pull", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(max: u32, wait-ms: u32) -> result<list<record { id: string, event: record { data: list<u8>, content-type: string, metadata: list<tuple<string, string>> } }>, variant { binding-not-found(string), unknown-operation(string), invalid-request(string), not-found(string), unavailable(string), other(string) }>"},
+		{Module: InputDriverModule, Name: "settle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(id: string, handled: bool) -> result<_, variant { binding-not-found(string), unknown-operation(string), invalid-request(string), not-found(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -345,7 +349,8 @@ func CallInputDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (e
 	const fn = "mrt:binding/input-driver@0.1.0#init"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -356,7 +361,7 @@ func CallInputDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (e
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -378,12 +383,13 @@ func CallInputDriverPull(ctx context.Context, g abi.Guest, max_ uint32, waitMS u
 	const fn = "mrt:binding/input-driver@0.1.0#pull"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(max_)
 	stack[1] = uint64(waitMS)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<list<delivery>, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -407,7 +413,8 @@ func CallInputDriverSettle(ctx context.Context, g abi.Guest, id string, handled 
 	const fn = "mrt:binding/input-driver@0.1.0#settle"
 	defer canon.Catch(fn, &err)
 	var stack [3]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(id)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -415,7 +422,7 @@ func CallInputDriverSettle(ctx context.Context, g abi.Guest, id string, handled 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {

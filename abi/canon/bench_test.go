@@ -143,6 +143,46 @@ func BenchmarkList100(b *testing.B) {
 	})
 }
 
+// BenchmarkFused calls from one instance to another; the core functions cost nothing and memory is given out at once.
+func BenchmarkFused(b *testing.B) {
+	record := must(ListOf(itemType()))
+	for _, tt := range []struct {
+		name     string
+		typ      *Type
+		from, to Encoding
+		n        uint64
+	}{
+		{"u32", Prim(KindU32), UTF8, UTF8, 1},
+		{"string1KiB", Prim(KindString), UTF8, UTF8, 1024},
+		{"string1KiB utf16 to utf8", Prim(KindString), UTF16, UTF8, 1024},
+		{"string1KiB utf8 to utf16", Prim(KindString), UTF8, UTF16, 1024},
+		{"list<u64> 1024", must(ListOf(Prim(KindU64))), UTF8, UTF8, 1024},
+		{"list<f64> 1024", must(ListOf(Prim(KindF64))), UTF8, UTF8, 1024},
+		{"list of 100 records", record, UTF8, UTF8, 100},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			f, err := NewFunc([]Field{field("p", tt.typ)}, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			u, caller, callee := NewFused(f), newInstance(tt.from), quietInstance{newInstance(tt.to)}
+			caller.mem, callee.mem = benchGuest(100).mem, make([]byte, 1<<16)
+			if tt.typ.kind == KindString {
+				caller.mem, _ = encode(tt.from, strings.Repeat("x", 1024), true)
+			}
+			target := &Callee{Side: callee, Call: noCall}
+			stack := make([]uint64, 2)
+			b.ReportAllocs()
+			for b.Loop() {
+				stack[0], stack[1] = 0, tt.n
+				if err := u.Call(b.Context(), caller, target, stack); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func liftItems(l *Lift, ptr, n uint32) []item {
 	out, b := List[item](l, ptr, n, itemSize, itemAlign)
 	for i := range out {

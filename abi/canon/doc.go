@@ -1,20 +1,47 @@
-// Package canon is the Canonical ABI of the Component Model for value types: how booleans, numbers, characters,
-// strings, lists, records, tuples, variants, enums, options, results and flags pass between the host and a guest. It
-// knows no engine and no WIT text, and has no resources, streams or futures.
+// Package canon is the Canonical ABI of the Component Model: how values pass between the host and a guest, or between
+// two guests: booleans, numbers, characters, strings, lists, records, tuples, variants, enums, options, results, flags
+// and the handles of resources. It knows no engine and no WIT text, and has no streams or futures.
 //
-// It has two layers. Generated glue knows its types when it is compiled and uses Lift, Lower and the scalar
-// functions. The component linker, tools and tests learn types at run time and use Type, Value and Func, which are
-// built on the first layer.
+// It has three layers. Generated glue knows its types when it is compiled and uses Lift, Lower and the scalar
+// functions; for resources Object, TakeObject, AddObject and Handles. The component linker, tools and tests learn types
+// at run time and use Type, Value and Func, which are built on the first layer. Calls from one component to another use
+// Fused, which copies from memory to memory. What happens to a value of a type is planned once, when the Type or Fused is
+// made.
 //
-// The names in brackets are sections of CanonicalABI.md in the component-model repository. Strings are UTF-8 and
-// memories have 32-bit addresses. The limits are abi's, which are below the specification's.
+// The names in brackets are sections of CanonicalABI.md in the component-model repository. Memories have 32-bit
+// addresses. The limits are abi's, which are below the specification's.
+//
+// # Guests
+//
+// A guest is an abi.Guest. One that has resources, or strings in another encoding than UTF-8, is a Side: one component
+// instance with its handle table, as the canonical options of one function show it. A component's is a Component too.
+//
+// Strings are UTF-8, UTF-16, or, each for itself, Latin-1 or UTF-16, told by the highest bit of the length, which counts
+// code units:
+//
+//	            UTF8     UTF16    Latin1UTF16
+//	"grün"      5        4        4                 67 72 fc 6e
+//	"日本"      6        2        2 | 1<<31         e5 65 2c 67
+//	alignment   1        2        2
+//
+// A string that has to be encoded anew needs memory of a size that is not known. The guest is asked for an estimate and
+// then to resize the block, in the steps of the specification.
+//
+// # Resources
+//
+// A Resource is the identity of a resource type, a Rep what one handle stands for, and Handles an instance's table of
+// them. An own<r> that passes is taken out of the giver's table and put into the receiver's. A borrow<r> is lent: the
+// giver can neither drop nor pass on its handle until the call is over, and the receiver gets a handle of its own which it
+// has to drop before, which the call's Scope counts; but a component that defines the resource gets what the handle
+// stands for.
 //
 // # In memory
 //
 // All is little-endian; a value is aligned to its largest scalar [Alignment] and its size is a multiple of the
 // alignment [Element Size]. Padding is not written and not read.
 //
-// A string or list<T> is an address and a count of bytes or elements. The elements are a block of their own:
+// A string or list<T> is an address and a count of code units or elements. The elements are a block of their own; a
+// map<K, V> is a list<tuple<K, V>>, and a list<T, n> of fixed length has its elements in its own place:
 //
 //	at            +4            +8            ptr           +size(T)      +2*size(T)
 //	+-------------+-------------+             +-------------+-------------+----
@@ -48,8 +75,8 @@
 //
 // # Flat
 //
-// Parameters and results are core values where they are few [Flattening]. Integers up to 32 bits, bool, char, flags
-// and cases are an i32; strings and lists are two; records are their fields one after the other. Of a variant's
+// Parameters and results are core values where they are few [Flattening]. Integers up to 32 bits, bool, char, flags,
+// handles and cases are an i32; strings and lists are two; records are their fields one after the other. Of a variant's
 // payloads, slot by slot, the core types are joined: equal ones stay, i32 and f32 give i32, others i64. Here
 // variant { a(u8), b(f32), c(string), d(f64) }:
 //
@@ -70,12 +97,15 @@
 //	guest calls host:  f(params..., ret)          the guest has the area ready, the host stores the result at ret
 //	host calls guest:  f(params...) -> ret        the guest gives the area's address; after lifting, the host calls
 //	                                              the guest's cabi_post_f, which frees it
+//	guest calls guest: both; a Fused copies from the area that the callee gave to the one that the caller has ready
 //
 // # Trust
 //
 // Everything that a guest supplies is hostile. An address and a count are checked in 64 bits against the memory, the
 // alignment, abi.MaxBytes or abi.MaxElements, and what one call lifts, host-side sizes included, against
-// abi.MaxCallBytes, all before anything is allocated. Whatever is wrong panics with an *abi.Trap; nothing else does.
+// abi.MaxCallBytes, all before anything is allocated. What passes from guest to guest takes no memory of the host, but
+// time: it is charged by its bytes. No padding passes, nor any bit that its type ignores. Whatever is wrong panics with an
+// *abi.Trap; nothing else does.
 //
 // [Alignment]: https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#alignment
 // [Element Size]: https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#element-size

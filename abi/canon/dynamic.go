@@ -1,86 +1,37 @@
 package canon
 
 import (
-	"math"
 	"unsafe"
 )
 
 const valueSize = uint64(unsafe.Sizeof(Value{}))
 
+// codec is the plan for the values of one Type: how they are lifted and lowered. It is made once, with the Type.
+type codec interface {
+	// load lifts the value at the start of the view b.
+	load(l *Lift, b []byte) Value
+	// lift lifts the value from the core values at the front of stack. A slot has its bits zero-extended, so those that a
+	// variant joined need no conversion.
+	lift(l *Lift, stack []uint64) Value
+	// store lowers v to the address at.
+	store(w *Lower, at uint32, v Value)
+	// lower lowers v to the front of stack, whose slots are 0.
+	lower(w *Lower, stack []uint64, v Value)
+}
+
 // Load lifts the value of type t at the start of the view b, which is at least t.Size() long.
-func (t *Type) Load(l *Lift, b []byte) Value {
-	switch t.kind {
-	case KindString:
-		return Value{Str: l.StringAt(b, 0)}
-	case KindList:
-		return t.liftList(l, U32(b, 0), U32(b, 4))
-	case KindRecord, KindTuple:
-		elems := l.values(len(t.members))
-		for i, f := range t.members {
-			elems[i] = f.Type.Load(l, b[t.offsets[i]:])
-		}
-		return Value{Elems: elems}
-	case KindVariant, KindEnum, KindOption, KindResult:
-		i := Disc(t.kind.String(), uint32(loadUint(b, t.disc)), uint32(len(t.members)))
-		v := Value{Bits: uint64(i)}
-		if p := t.members[i].Type; p != nil {
-			v.Elems = l.values(1)
-			v.Elems[0] = p.Load(l, b[t.offsets[i]:])
-		}
-		return v
-	case KindFlags:
-		l.charge(uint64(flagBytes(len(t.members))))
-		return t.flagsOf(b[:flagBytes(len(t.members))])
-	default:
-		return t.scalar(loadUint(b, t.size))
-	}
-}
+func (t *Type) Load(l *Lift, b []byte) Value { return t.codec.load(l, b) }
 
-// liftFlat lifts a value from the core values at the front of stack, of which it takes len(t.flat). A slot has its
-// bits zero-extended, so those that a variant joined need no conversion.
-func (t *Type) liftFlat(l *Lift, stack []uint64) Value {
-	switch t.kind {
-	case KindString:
-		return Value{Str: l.String(uint32(stack[0]), uint32(stack[1]))}
-	case KindList:
-		return t.liftList(l, uint32(stack[0]), uint32(stack[1]))
-	case KindRecord, KindTuple:
-		elems := l.values(len(t.members))
-		for i, f := range t.members {
-			elems[i] = f.Type.liftFlat(l, stack)
-			stack = stack[len(f.Type.flat):]
-		}
-		return Value{Elems: elems}
-	case KindVariant, KindEnum, KindOption, KindResult:
-		i := Disc(t.kind.String(), uint32(stack[0]), uint32(len(t.members)))
-		v := Value{Bits: uint64(i)}
-		if p := t.members[i].Type; p != nil {
-			v.Elems = l.values(1)
-			v.Elems[0] = p.liftFlat(l, stack[1:])
-		}
-		return v
-	case KindFlags:
-		// Flags that are passed flat are at most MaxFlatParams words.
-		var words [4 * MaxFlatParams]byte
-		for i := range t.flat {
-			storeUint(words[4*i:], 4, stack[i])
-		}
-		l.charge(uint64(flagBytes(len(t.members))))
-		return t.flagsOf(words[:flagBytes(len(t.members))])
-	default:
-		return t.scalar(stack[0])
-	}
-}
+// Store lowers v, which t.Check accepts, to the address at, in an area as PutU8 wants it.
+func (t *Type) Store(w *Lower, at uint32, v Value) { t.codec.store(w, at, v) }
 
-func (t *Type) liftList(l *Lift, ptr, n uint32) Value {
-	if t.elem.kind == KindU8 {
-		return Value{Str: string(l.take(ptr, n))}
-	}
-	elems, b := List[Value](l, ptr, n, t.elem.size, t.elem.align)
-	for i := range elems {
-		elems[i] = t.elem.Load(l, b[i*int(t.elem.size):])
-	}
-	return Value{Elems: elems}
+// liftFlat lifts a value from the front of stack, of which it takes len(t.flat) slots.
+func (t *Type) liftFlat(l *Lift, stack []uint64) Value { return t.codec.lift(l, stack) }
+
+// lowerFlat lowers v, which t.Check accepts, to the front of stack, of which it sets len(t.flat) slots.
+func (t *Type) lowerFlat(w *Lower, stack []uint64, v Value) {
+	clear(stack[:len(t.flat)])
+	t.codec.lower(w, stack, v)
 }
 
 // values makes n Values on the budget of the call.
@@ -89,135 +40,175 @@ func (l *Lift) values(n int) []Value {
 	return make([]Value, n)
 }
 
-// scalar lifts the scalar type t from bits, of which it ignores those beyond the type's width.
-func (t *Type) scalar(bits uint64) Value {
-	switch t.kind {
-	case KindBool:
-		return BoolOf(FlatBool(bits))
-	case KindF32:
-		return Float32(FlatF32(bits))
-	case KindF64:
-		return Float64(FlatF64(bits))
-	case KindChar:
-		return Value{Bits: uint64(FlatChar(bits))}
-	case KindS8, KindS16, KindS32:
-		unused := 64 - 8*t.size
-		return Value{Bits: uint64(int64(bits<<unused) >> unused)}
-	default:
-		unused := 64 - 8*t.size
-		return Value{Bits: bits << unused >> unused}
+// stringCodec is the codec of string.
+type stringCodec struct{}
+
+func (stringCodec) load(l *Lift, b []byte) Value { return Value{Str: l.StringAt(b, 0)} }
+
+func (stringCodec) lift(l *Lift, stack []uint64) Value {
+	return Value{Str: l.String(uint32(stack[0]), uint32(stack[1]))}
+}
+
+func (stringCodec) store(w *Lower, at uint32, v Value) { w.PutString(at, v.Str) }
+
+func (stringCodec) lower(w *Lower, stack []uint64, v Value) {
+	ptr, n := w.String(v.Str)
+	stack[0], stack[1] = uint64(ptr), uint64(n)
+}
+
+// productCodec is the codec of records and tuples.
+type productCodec struct{ *Type }
+
+func (c productCodec) load(l *Lift, b []byte) Value {
+	elems := l.values(len(c.members))
+	for i, f := range c.members {
+		elems[i] = f.Type.codec.load(l, b[c.offsets[i]:])
+	}
+	return Value{Elems: elems}
+}
+
+func (c productCodec) lift(l *Lift, stack []uint64) Value {
+	elems := l.values(len(c.members))
+	for i, f := range c.members {
+		elems[i] = f.Type.codec.lift(l, stack)
+		stack = stack[len(f.Type.flat):]
+	}
+	return Value{Elems: elems}
+}
+
+func (c productCodec) store(w *Lower, at uint32, v Value) {
+	for i, f := range c.members {
+		f.Type.codec.store(w, at+c.offsets[i], v.Elems[i])
+	}
+}
+
+func (c productCodec) lower(w *Lower, stack []uint64, v Value) {
+	for i, f := range c.members {
+		f.Type.codec.lower(w, stack, v.Elems[i])
+		stack = stack[len(f.Type.flat):]
+	}
+}
+
+// sumCodec is the codec of variants, enums, options and results.
+type sumCodec struct {
+	*Type
+	disc integer
+}
+
+func (c sumCodec) load(l *Lift, b []byte) Value {
+	i := Disc(c.kind.String(), uint32(c.disc.read(b)), uint32(len(c.members)))
+	v := Value{Bits: uint64(i)}
+	if p := c.members[i].Type; p != nil {
+		v.Elems = l.values(1)
+		v.Elems[0] = p.codec.load(l, b[c.offsets[i]:])
+	}
+	return v
+}
+
+func (c sumCodec) lift(l *Lift, stack []uint64) Value {
+	i := Disc(c.kind.String(), uint32(stack[0]), uint32(len(c.members)))
+	v := Value{Bits: uint64(i)}
+	if p := c.members[i].Type; p != nil {
+		v.Elems = l.values(1)
+		v.Elems[0] = p.codec.lift(l, stack[1:])
+	}
+	return v
+}
+
+func (c sumCodec) store(w *Lower, at uint32, v Value) {
+	c.disc.write(w.mem[at:], v.Bits)
+	if p := c.members[v.Bits].Type; p != nil {
+		p.codec.store(w, at+c.offsets[v.Bits], v.Elems[0])
+	}
+}
+
+func (c sumCodec) lower(w *Lower, stack []uint64, v Value) {
+	stack[0] = v.Bits
+	if p := c.members[v.Bits].Type; p != nil {
+		p.codec.lower(w, stack[1:], v.Elems[0])
+	}
+}
+
+// flagsCodec is the codec of flags.
+type flagsCodec struct{ *Type }
+
+func (c flagsCodec) load(l *Lift, b []byte) Value {
+	n := flagBytes(len(c.members))
+	l.charge(uint64(n))
+	return c.flagsOf(b[:n])
+}
+
+func (c flagsCodec) lift(l *Lift, stack []uint64) Value {
+	// Flags that are passed flat are at most MaxFlatParams words.
+	var words [4 * MaxFlatParams]byte
+	for i := range c.flat {
+		write32(words[4*i:], stack[i])
+	}
+	n := flagBytes(len(c.members))
+	l.charge(uint64(n))
+	return c.flagsOf(words[:n])
+}
+
+func (c flagsCodec) store(w *Lower, at uint32, v Value) {
+	b := w.at(at, c.size)
+	clear(b[copy(b, v.Str):])
+}
+
+func (c flagsCodec) lower(_ *Lower, stack []uint64, v Value) {
+	for i := range len(v.Str) {
+		stack[i/4] |= uint64(v.Str[i]) << (8 * (i % 4))
 	}
 }
 
 // flagsOf copies flags out of b, which has a byte for each 8 labels begun, and ignores the bits beyond the labels.
-func (t *Type) flagsOf(b []byte) Value {
+func (c flagsCodec) flagsOf(b []byte) Value {
 	last := len(b) - 1
-	if used := len(t.members) % 8; used != 0 && b[last]>>used != 0 {
+	if used := len(c.members) % 8; used != 0 && b[last]>>used != 0 {
 		b = append([]byte(nil), b...)
 		b[last] &= 1<<used - 1
 	}
 	return Value{Str: string(b)}
 }
 
-// Store lowers v, which t.Check accepts, to the address at, in an area as PutU8 wants it.
-func (t *Type) Store(w *Lower, at uint32, v Value) {
-	switch t.kind {
-	case KindString:
-		w.PutString(at, v.Str)
-	case KindList:
-		ptr, n := t.lowerList(w, v)
-		w.putPair(at, ptr, n)
-	case KindRecord, KindTuple:
-		for i, f := range t.members {
-			f.Type.Store(w, at+t.offsets[i], v.Elems[i])
-		}
-	case KindVariant, KindEnum, KindOption, KindResult:
-		storeUint(w.at(at, t.disc), t.disc, v.Bits)
-		if p := t.members[v.Bits].Type; p != nil {
-			p.Store(w, at+t.offsets[v.Bits], v.Elems[0])
-		}
-	case KindFlags:
-		b := w.at(at, t.size)
-		clear(b[copy(b, v.Str):])
-	default:
-		storeUint(w.at(at, t.size), t.size, t.canonical(v.Bits))
+// handleCodec is the codec of own and borrow.
+type handleCodec struct{ *Type }
+
+func (c handleCodec) load(l *Lift, b []byte) Value { return c.take(l, U32(b, 0)) }
+
+func (c handleCodec) lift(l *Lift, stack []uint64) Value { return c.take(l, uint32(stack[0])) }
+
+func (c handleCodec) store(w *Lower, at uint32, v Value) { w.PutU32(at, c.give(w, v)) }
+
+func (c handleCodec) lower(w *Lower, stack []uint64, v Value) { stack[0] = uint64(c.give(w, v)) }
+
+// take gives the value of the guest's handle i. It charges what a table's entry takes.
+func (c handleCodec) take(l *Lift, i uint32) Value {
+	if l.side == nil {
+		trapNoHandles()
 	}
+	id, _ := defines(l.side, c.res)
+	if c.kind == KindOwn {
+		return HandleOf(l.side.Handles().Take(id, i))
+	}
+	rep := l.side.Handles().Lend(id, i)
+	l.lent = append(l.lent, i)
+	return HandleOf(rep)
 }
 
-// lowerFlat lowers v, which t.Check accepts, to the front of stack, of which it sets len(t.flat) slots.
-func (t *Type) lowerFlat(w *Lower, stack []uint64, v Value) {
-	clear(stack[:len(t.flat)])
-	switch t.kind {
-	case KindString:
-		ptr, n := w.String(v.Str)
-		stack[0], stack[1] = uint64(ptr), uint64(n)
-	case KindList:
-		ptr, n := t.lowerList(w, v)
-		stack[0], stack[1] = uint64(ptr), uint64(n)
-	case KindRecord, KindTuple:
-		for i, f := range t.members {
-			f.Type.lowerFlat(w, stack, v.Elems[i])
-			stack = stack[len(f.Type.flat):]
-		}
-	case KindVariant, KindEnum, KindOption, KindResult:
-		stack[0] = v.Bits
-		if p := t.members[v.Bits].Type; p != nil {
-			p.lowerFlat(w, stack[1:], v.Elems[0])
-		}
-	case KindFlags:
-		for i := range len(v.Str) {
-			stack[i/4] |= uint64(v.Str[i]) << (8 * (i % 4))
-		}
-	default:
-		stack[0] = t.canonical(v.Bits)
+// give gives the guest a handle for v.
+func (c handleCodec) give(w *Lower, v Value) uint32 {
+	if w.side == nil {
+		trapNoHandles()
 	}
-}
-
-func (t *Type) lowerList(w *Lower, v Value) (ptr, n uint32) {
-	if t.elem.kind == KindU8 {
-		ptr, n = w.List(len(v.Str), 1, 1)
-		copy(w.at(ptr, n), v.Str)
-		return ptr, n
+	id, here := defines(w.side, c.res)
+	switch {
+	case c.kind == KindOwn:
+		return w.side.Handles().Add(id, v.Rep())
+	case here:
+		return uint32(v.Bits)
 	}
-	ptr, n = w.List(len(v.Elems), t.elem.size, t.elem.align)
-	for i, e := range v.Elems {
-		t.elem.Store(w, ptr+uint32(i)*t.elem.size, e)
+	if w.scope == nil {
+		w.scope = new(Scope)
 	}
-	return ptr, n
-}
-
-// canonical gives a scalar's bits as a core value: signed integers below 32 bits are sign-extended to 32, and there
-// is one NaN.
-func (t *Type) canonical(bits uint64) uint64 {
-	switch t.kind {
-	case KindF32:
-		return F32Bits(math.Float32frombits(uint32(bits)))
-	case KindF64:
-		return F64Bits(math.Float64frombits(bits))
-	case KindS8, KindS16, KindS32:
-		return uint64(uint32(bits))
-	default:
-		return bits
-	}
-}
-
-// loadUint loads an integer of size bytes.
-func loadUint(b []byte, size uint32) uint64 {
-	switch size {
-	case 1:
-		return uint64(b[0])
-	case 2:
-		return uint64(U16(b, 0))
-	case 4:
-		return uint64(U32(b, 0))
-	default:
-		return U64(b, 0)
-	}
-}
-
-// storeUint stores the low size bytes of v.
-func storeUint(b []byte, size uint32, v uint64) {
-	for i := range size {
-		b[i] = byte(v >> (8 * i))
-	}
+	return w.side.Handles().Borrow(id, v.Rep(), w.scope)
 }

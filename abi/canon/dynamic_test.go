@@ -204,10 +204,10 @@ func TestAllocationBound(t *testing.T) {
 	inner, outer := uint32(n), uint32(n+8*n)
 	for i := range uint32(n) {
 		mem[i] = 'x'
-		storeUint(mem[inner+8*i:], 4, 0)
-		storeUint(mem[inner+8*i+4:], 4, n)
-		storeUint(mem[outer+8*i:], 4, uint64(inner))
-		storeUint(mem[outer+8*i+4:], 4, n)
+		write32(mem[inner+8*i:], 0)
+		write32(mem[inner+8*i+4:], n)
+		write32(mem[outer+8*i:], uint64(inner))
+		write32(mem[outer+8*i+4:], n)
 	}
 	typ := must(ListOf(must(ListOf(Prim(KindString)))))
 	const budget = 8 << 20

@@ -26,6 +26,8 @@ type Func struct {
 	flat []abi.ValType
 	// area is the parameters' tuple if they go through memory; nil if they are flat.
 	area *Type
+	// async tells that it is an async function.
+	async bool
 }
 
 // NewFunc plans a function; result is nil for none. It fails when a parameter has no type, or all of them together
@@ -46,6 +48,16 @@ func NewFunc(params []Field, result *Type) (*Func, error) {
 	}
 	return f, nil
 }
+
+// Async gives f as an async function, which differs in its text.
+func (f *Func) Async() *Func {
+	a := *f
+	a.async = true
+	return &a
+}
+
+// IsAsync tells whether it is an async function.
+func (f *Func) IsAsync() bool { return f.async }
 
 // Params gives the parameters. The slice is not to be changed.
 func (f *Func) Params() []Field { return f.params }
@@ -80,24 +92,47 @@ func (f *Func) StackLen() int {
 }
 
 // LiftParams lifts the parameters of an import's call from stack. It also checks the return area, so that a bad one
-// traps before the function has effects. The stack is StackLen() long.
+// traps before the function has effects. The stack is StackLen() long. A handle may not be both lent and passed on.
 func (f *Func) LiftParams(l *Lift, stack []uint64) []Value {
-	if f.indirect() {
-		l.Area(uint32(stack[f.slots()]), f.result.size, f.result.align)
+	if len(f.params) == 0 {
+		f.checkReturnArea(l, stack)
+		return nil
 	}
-	vs := l.values(len(f.params))
+	l.charge(uint64(len(f.params)) * valueSize)
+	return f.AppendParams(make([]Value, 0, len(f.params)), l, stack)
+}
+
+// AppendParams is LiftParams that appends to vs, for callers that keep a slice.
+func (f *Func) AppendParams(vs []Value, l *Lift, stack []uint64) []Value {
+	f.checkReturnArea(l, stack)
 	if f.area != nil {
 		b := l.Area(uint32(stack[0]), f.area.size, f.area.align)
 		for i, p := range f.params {
-			vs[i] = p.Type.Load(l, b[f.area.offsets[i]:])
+			vs = append(vs, p.Type.codec.load(l, b[f.area.offsets[i]:]))
 		}
-		return vs
+	} else {
+		for _, p := range f.params {
+			vs = append(vs, p.Type.codec.lift(l, stack))
+			stack = stack[len(p.Type.flat):]
+		}
 	}
-	for i, p := range f.params {
-		vs[i] = p.Type.liftFlat(l, stack)
-		stack = stack[len(p.Type.flat):]
-	}
+	l.returnLent()
 	return vs
+}
+
+// checkReturnArea checks the address that a guest gives for the result, if it does.
+func (f *Func) checkReturnArea(l *Lift, stack []uint64) {
+	if f.indirect() {
+		l.Area(uint32(stack[f.slots()]), f.result.size, f.result.align)
+	}
+}
+
+// returnLent returns the handles that were lent.
+func (l *Lift) returnLent() {
+	for _, i := range l.lent {
+		l.side.Handles().Return(i)
+	}
+	l.lent = l.lent[:0]
 }
 
 // LowerResult lowers the result of an import's call: to stack, or to the return area whose address is still there
@@ -120,7 +155,7 @@ func (f *Func) LowerResult(w *Lower, stack []uint64, v Value) error {
 }
 
 // LowerParams lowers the parameters of an export's call to stack, which is StackLen() long. It fails when they are
-// not of the parameters' types.
+// not of the parameters' types. With parameters that hold a borrow, the caller calls w.End after the call.
 func (f *Func) LowerParams(w *Lower, stack []uint64, vs []Value) error {
 	if len(vs) != len(f.params) {
 		return fmt.Errorf("parameters: expected %d, found %d", len(f.params), len(vs))
@@ -153,6 +188,13 @@ func (f *Func) LiftResult(l *Lift, stack []uint64) Value {
 		return f.result.Load(l, l.Area(uint32(stack[0]), f.result.size, f.result.align))
 	default:
 		return f.result.liftFlat(l, stack)
+	}
+}
+
+// End ends the call for which w lowered parameters. It traps when the guest has not dropped a handle that it was lent.
+func (w *Lower) End() {
+	if w.scope != nil {
+		w.scope.End()
 	}
 }
 

@@ -126,9 +126,14 @@ func randomType(r *rand.Rand, depth int) *Type {
 		}
 		return randomType(r, depth-1)
 	}
-	switch Kind(r.IntN(int(KindFlags-KindString)) + int(KindList)) {
+	kinds := []Kind{KindList, KindRecord, KindTuple, KindVariant, KindEnum, KindOption, KindResult, KindFlags, KindFixedList, KindMap}
+	switch kinds[r.IntN(len(kinds))] {
 	case KindList:
 		return must(ListOf(fields[0].Type))
+	case KindFixedList:
+		return must(FixedListOf(fields[0].Type, uint32(1+r.IntN(5))))
+	case KindMap:
+		return must(MapOf(Prim(Kind(r.IntN(int(KindString)+1))), fields[0].Type))
 	case KindRecord:
 		return must(RecordOf(fields...))
 	case KindTuple:
@@ -154,10 +159,13 @@ func randomValue(r *rand.Rand, t *Type) Value {
 		return Str([]string{"", "a", "grün", "\x00", "日本", "\U0010ffff", strings.Repeat("x", 300)}[r.IntN(7)])
 	case KindChar:
 		return CharOf([]rune{0, 'A', 0xd7ff, 0xe000, 0x10ffff}[r.IntN(5)])
-	case KindList:
+	case KindList, KindFixedList, KindMap:
 		n := r.IntN(5)
+		if t.kind == KindFixedList {
+			n = int(t.count)
+		}
 		if t.elem.kind == KindU8 {
-			return Str(strings.Repeat("\xff\x00", n))
+			return Str(strings.Repeat("\xff\x00", n)[:n])
 		}
 		v := Value{}
 		for range n {
@@ -185,6 +193,6 @@ func randomValue(r *rand.Rand, t *Type) Value {
 		}
 		return Flags(len(t.members), set...)
 	default:
-		return t.scalar(r.Uint64())
+		return t.liftFlat(nil, []uint64{r.Uint64()})
 	}
 }

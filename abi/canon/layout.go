@@ -38,6 +38,7 @@ func (t *Type) Flat() []abi.ValType { return t.flat }
 // product makes a record or tuple.
 func product(k Kind, fields []Field) (*Type, error) {
 	t := &Type{kind: k, members: fields}
+	t.codec = productCodec{t}
 	if err := t.checkMembers(); err != nil {
 		return nil, err
 	}
@@ -81,6 +82,7 @@ func sum(k Kind, cases []Field) (*Type, error) {
 
 func (t *Type) layoutSum() error {
 	t.disc = discSize(len(t.members))
+	t.codec = sumCodec{t, integerOf(t.disc)}
 	payloadAlign, payload, depth := uint32(1), uint32(0), 0
 	var flat []abi.ValType
 	for _, c := range t.members {

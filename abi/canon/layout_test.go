@@ -194,7 +194,7 @@ func TestTypeErrors(t *testing.T) {
 			if want := "size of at most"; !strings.Contains(err.Error(), want) {
 				t.Errorf("wide tuple: got %v, want %q", err, want)
 			}
-			if len(last.Flat()) != MaxFlatParams+1 || len(last.String()) > 2*maxTypeText {
+			if len(last.Flat()) != MaxFlatParams+1 || len(last.String()) > 2*maxMessageText {
 				t.Errorf("wide tuple: got %d flat types, %d bytes of text", len(last.Flat()), len(last.String()))
 			}
 			break

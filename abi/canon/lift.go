@@ -17,11 +17,30 @@ type Lift struct {
 	mem []byte
 	// left is what the call may still allocate on the host's side, in bytes.
 	left int64
+	// side is the guest if it is a Side: only then it has handles and another encoding than UTF-8.
+	side     Side
+	encoding Encoding
+	// lent are the handles that were lent to the host for the call.
+	lent []uint32
 }
 
 // NewLift gives a Lift over g's memory as it is now, with a budget of abi.MaxCallBytes.
 func NewLift(g abi.Guest) Lift {
-	return Lift{mem: g.Memory(), left: abi.MaxCallBytes}
+	l := Lift{mem: g.Memory(), left: abi.MaxCallBytes}
+	if s, ok := g.(Side); ok {
+		l.side, l.encoding = s, s.Encoding()
+	}
+	return l
+}
+
+// again takes a new view of the memory of a Side, after guest code has run. It traps when there is less memory than
+// before: what was checked has to stay inside.
+func (l *Lift) again() {
+	had := len(l.mem)
+	l.mem = l.side.Memory()
+	if len(l.mem) < had {
+		trapShrunk(had, len(l.mem))
+	}
 }
 
 // Area gives a view of size bytes at ptr: one record, tuple or variant, such as a return area. It traps when ptr is
@@ -33,9 +52,12 @@ func (l *Lift) Area(ptr, size, align uint32) []byte {
 	return l.mem[ptr : uint64(ptr)+uint64(size)]
 }
 
-// String copies the n bytes at ptr out as a string. It traps when they are not in memory, not UTF-8, more than
-// abi.MaxBytes, or more than the rest of the budget.
+// String copies the string of n code units at ptr out, n as the guest's Encoding counts them. It traps when they are not
+// in memory, not aligned, not valid, more than abi.MaxBytes, or more than the rest of the budget.
 func (l *Lift) String(ptr, n uint32) string {
+	if l.encoding != UTF8 {
+		return l.stringOf(ptr, n)
+	}
 	b := l.take(ptr, n)
 	if !utf8.Valid(b) {
 		trapUTF8(ptr, b)
@@ -43,7 +65,7 @@ func (l *Lift) String(ptr, n uint32) string {
 	return string(b)
 }
 
-// Bytes copies the n bytes at ptr out: a list<u8>. It is never nil, and traps as String does but for UTF-8.
+// Bytes copies the n bytes at ptr out: a list<u8>. It is never nil, and traps as String does but for its encoding.
 func (l *Lift) Bytes(ptr, n uint32) []byte {
 	b := l.take(ptr, n)
 	out := make([]byte, len(b))
@@ -120,6 +142,16 @@ func Disc(what string, v, n uint32) uint32 {
 }
 
 // The trap functions are apart from their callers, and kept so, for those to be small enough to be inlined.
+
+//go:noinline
+func trapShrunk(had, has int) {
+	abi.Trapf("memory: expected at least %d bytes after cabi_realloc, found %d", had, has)
+}
+
+//go:noinline
+func trapNoHandles() {
+	abi.Trapf("resource: expected a guest with a handle table, found one without")
+}
 
 //go:noinline
 func trapArea(ptr uint32, size uint64, align uint32, mem int) {

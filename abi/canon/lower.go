@@ -22,6 +22,14 @@ type Lower struct {
 	mem []byte
 	// arena is the address of the guest's arena, 0 if it has none.
 	arena uint32
+	// side is the guest if it is a Side: only then it has handles and another encoding than UTF-8.
+	side     Side
+	encoding Encoding
+	// scope counts the handles that were lent to the guest; nil for none yet.
+	scope *Scope
+	// from is the memory of another guest from which values are copied, if they are: it is not to be used after guest code
+	// ran.
+	from *Lift
 }
 
 // Arena is implemented by an abi.Guest whose guest may offer free memory ahead of need. Each block that is cut from it
@@ -38,6 +46,9 @@ func NewLower(ctx context.Context, g abi.Guest) Lower {
 	if a, ok := g.(Arena); ok {
 		w.arena = a.Arena()
 	}
+	if s, ok := g.(Side); ok {
+		w.side, w.encoding = s, s.Encoding()
+	}
 	return w
 }
 
@@ -49,28 +60,43 @@ func (w *Lower) Area(ptr, size, align uint32) {
 	}
 }
 
-// Alloc gets a block of size bytes, aligned to align, from the guest. For size 0 it does not call the guest: the
-// address is align, which is not null, or 0 in a memory that is too small even for that.
+// Alloc gets a block of size bytes, aligned to align, from the guest. For size 0 it does not call a guest that is no
+// Component: the address is align, which is not null, or 0 in a memory that is too small even for that.
 func (w *Lower) Alloc(size, align uint32) uint32 {
-	if size == 0 {
-		if uint64(align) > uint64(len(w.mem)) {
-			return 0
-		}
-		return align
-	}
-	if w.arena != 0 {
+	if w.arena != 0 && size != 0 {
 		if ptr := w.cut(size, align); ptr != 0 {
 			return ptr
 		}
 	}
+	if size == 0 {
+		if _, ok := w.side.(Component); !ok {
+			return w.nowhere(align)
+		}
+	}
+	return w.realloc(0, 0, align, size)
+}
+
+// nowhere gives an address of a block of no bytes.
+func (w *Lower) nowhere(align uint32) uint32 {
+	if uint64(align) > uint64(len(w.mem)) {
+		return 0
+	}
+	return align
+}
+
+// realloc calls the guest's cabi_realloc and checks what it gives.
+func (w *Lower) realloc(old, oldSize, align, size uint32) uint32 {
 	had := len(w.mem)
-	ptr := w.g.Realloc(w.ctx, 0, 0, align, size)
+	ptr := w.g.Realloc(w.ctx, old, oldSize, align, size)
 	w.mem = w.g.Memory()
 	if len(w.mem) < had {
 		// The areas that were checked before have to stay inside of memory.
-		abi.Trapf("memory: expected at least %d bytes after cabi_realloc, found %d", had, len(w.mem))
+		trapShrunk(had, len(w.mem))
 	}
 	w.Area(ptr, size, align)
+	if w.from != nil {
+		w.from.again()
+	}
 	return ptr
 }
 
@@ -91,11 +117,14 @@ func (w *Lower) cut(size, align uint32) uint32 {
 	return uint32(ptr)
 }
 
-// String copies s into the guest and gives its address and length in bytes. What is not UTF-8 in s is replaced by
-// U+FFFD, since a guest may rely on getting UTF-8.
+// String copies s into the guest and gives its address and its length in code units, as the guest's Encoding counts
+// them. What is not UTF-8 in s is replaced by U+FFFD, since a guest may rely on getting valid strings.
 func (w *Lower) String(s string) (ptr, n uint32) {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\ufffd")
+	}
+	if w.encoding != UTF8 {
+		return w.stringOf(s)
 	}
 	ptr, n = w.List(len(s), 1, 1)
 	copy(w.at(ptr, n), s)

@@ -3,7 +3,6 @@ package canon
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
 )
@@ -34,11 +33,18 @@ const (
 	KindOption
 	KindResult
 	KindFlags
+	// KindOwn and KindBorrow are handles.
+	KindOwn
+	KindBorrow
+	// KindFixedList is a list whose length the type gives, KindMap a list of pairs of a key and a value.
+	KindFixedList
+	KindMap
 )
 
 var kindNames = [...]string{
 	"bool", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f32", "f64", "char", "string",
 	"list", "record", "tuple", "variant", "enum", "option", "result", "flags",
+	"own", "borrow", "list", "map",
 }
 
 // String gives WIT's keyword.
@@ -71,7 +77,9 @@ type Field struct {
 type Type struct {
 	kind  Kind
 	depth int
-	elem  *Type // list
+	elem  *Type     // list, fixed list, map (a tuple)
+	count uint32    // fixed list: how many elements
+	res   *Resource // own, borrow
 	// members are the record's or tuple's fields, the variant's, enum's, option's or result's cases, the labels.
 	members []Field
 	// offsets are the members' offsets; for variants all are the payload's.
@@ -80,6 +88,7 @@ type Type struct {
 	align   uint32
 	disc    uint32 // bytes of the discriminant
 	flat    []abi.ValType
+	codec   codec
 }
 
 // Prim gives the type of a kind from KindBool to KindString; nil for others.
@@ -107,14 +116,65 @@ func Prim(k Kind) *Type {
 	default:
 		return nil
 	}
-	return &Type{kind: k, size: l.size, align: l.align, flat: l.flat, depth: 1}
+	t := &Type{kind: k, size: l.size, align: l.align, flat: l.flat, depth: 1}
+	if t.codec = (stringCodec{}); k != KindString {
+		t.codec = scalarOf(k, l.size)
+	}
+	return t
 }
 
-// ListOf gives list<elem>.
-func ListOf(elem *Type) (*Type, error) {
-	t := &Type{kind: KindList, elem: elem, size: 8, align: 4, flat: []abi.ValType{abi.I32, abi.I32}}
+// OwnOf gives own<r>, a handle that passes with the resource.
+func OwnOf(r *Resource) *Type { return handleOf(KindOwn, r) }
+
+// BorrowOf gives borrow<r>, a handle that is lent for a call.
+func BorrowOf(r *Resource) *Type { return handleOf(KindBorrow, r) }
+
+func handleOf(k Kind, r *Resource) *Type {
+	t := &Type{kind: k, res: r, size: 4, align: 4, flat: []abi.ValType{abi.I32}, depth: 1}
+	t.codec = handleCodec{t}
+	return t
+}
+
+// ListOf gives list<elem>. It fails when there is no elem.
+func ListOf(elem *Type) (*Type, error) { return listOf(KindList, elem) }
+
+// MapOf gives map<key, value>, whose values are those of list<tuple<key, value>>. It fails when one is nil.
+func MapOf(key, value *Type) (*Type, error) {
+	pair, err := TupleOf(key, value)
+	if err != nil {
+		return nil, fmt.Errorf("map: %w", err)
+	}
+	return listOf(KindMap, pair)
+}
+
+func listOf(k Kind, elem *Type) (*Type, error) {
 	if elem == nil {
-		return nil, fmt.Errorf("list: expected a type of elements, found none")
+		return nil, fmt.Errorf("%v: expected a type of elements, found none", k)
+	}
+	t := &Type{kind: k, elem: elem, size: 8, align: 4, flat: []abi.ValType{abi.I32, abi.I32}}
+	if t.codec = (listCodec{elem}); elem.kind == KindU8 {
+		t.codec = bytesCodec{}
+	}
+	return t, t.setDepth(elem.depth)
+}
+
+// FixedListOf gives list<elem, n>, whose elements are where the list is. It fails when there is no elem, for n 0, and
+// when the elements are more than MaxTypeSize bytes.
+func FixedListOf(elem *Type, n uint32) (*Type, error) {
+	if elem == nil || n == 0 {
+		return nil, fmt.Errorf("list of fixed length: expected a type and at least 1 element, found %v and %d", elem, n)
+	}
+	t := &Type{kind: KindFixedList, elem: elem, count: n, align: elem.align}
+	if t.codec = (fixedCodec{t}); elem.kind == KindU8 {
+		t.codec = fixedBytesCodec{t}
+	}
+	size := uint64(n) * uint64(elem.size)
+	if size > MaxTypeSize {
+		return nil, t.tooLarge()
+	}
+	t.size = uint32(size)
+	for i := uint32(0); i < n && len(t.flat) <= MaxFlatParams; i++ {
+		t.flat = appendFlat(t.flat, elem.flat)
 	}
 	return t, t.setDepth(elem.depth)
 }
@@ -163,97 +223,25 @@ func FlagsOf(labels ...string) (*Type, error) {
 		return nil, err
 	}
 	t.layoutFlags()
+	t.codec = flagsCodec{t}
 	return t, nil
 }
 
 // Kind gives the outermost constructor.
 func (t *Type) Kind() Kind { return t.kind }
 
-// Elem gives a list's element type; nil for others.
+// Elem gives the type of a list's elements, for a map tuple<key, value>; nil for others.
 func (t *Type) Elem() *Type { return t.elem }
+
+// Len gives the length of a list of fixed length; 0 for others.
+func (t *Type) Len() uint32 { return t.count }
+
+// Resource gives the resource of a handle; nil for others.
+func (t *Type) Resource() *Resource { return t.res }
 
 // Members gives the fields of a record or tuple, the cases of a variant, enum, option or result, or the labels of
 // flags. The slice is not to be changed.
 func (t *Type) Members() []Field { return t.members }
-
-// String gives the type as WIT text; of records, variants, enums and flags, which WIT only knows by name, the
-// definition without the name.
-func (t *Type) String() string {
-	var s strings.Builder
-	t.write(&s)
-	return s.String()
-}
-
-// maxTypeText bounds the text of a type, in bytes: shared types would be written out over and over.
-const maxTypeText = 1 << 12
-
-func (t *Type) write(s *strings.Builder) {
-	if s.Len() > maxTypeText {
-		s.WriteString("...")
-		return
-	}
-	s.WriteString(t.kind.String())
-	switch t.kind {
-	case KindList:
-		s.WriteByte('<')
-		t.elem.write(s)
-		s.WriteByte('>')
-	case KindTuple:
-		writeList(s, "<", ">", t.members, func(f Field) { f.Type.write(s) })
-	case KindOption:
-		writeList(s, "<", ">", t.members[1:], func(f Field) { f.Type.write(s) })
-	case KindResult:
-		t.writeResult(s)
-	case KindRecord:
-		writeList(s, " { ", " }", t.members, func(f Field) {
-			s.WriteString(f.Name + ": ")
-			f.Type.write(s)
-		})
-	case KindVariant, KindEnum, KindFlags:
-		writeList(s, " { ", " }", t.members, func(f Field) {
-			s.WriteString(f.Name)
-			if f.Type != nil {
-				s.WriteByte('(')
-				f.Type.write(s)
-				s.WriteByte(')')
-			}
-		})
-	default:
-	}
-}
-
-func (t *Type) writeResult(s *strings.Builder) {
-	ok, fail := t.members[0].Type, t.members[1].Type
-	if ok == nil && fail == nil {
-		return
-	}
-	s.WriteByte('<')
-	if ok == nil {
-		s.WriteByte('_')
-	} else {
-		ok.write(s)
-	}
-	if fail != nil {
-		s.WriteString(", ")
-		fail.write(s)
-	}
-	s.WriteByte('>')
-}
-
-func writeList(s *strings.Builder, open, end string, fields []Field, each func(Field)) {
-	s.WriteString(open)
-	for i, f := range fields {
-		if i > 0 {
-			s.WriteString(", ")
-		}
-		if s.Len() > maxTypeText {
-			s.WriteString("...")
-			break
-		}
-		each(f)
-	}
-	s.WriteString(end)
-}
 
 func named(labels []string) []Field {
 	fields := make([]Field, len(labels))

@@ -3,6 +3,7 @@ package canon
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"unicode/utf8"
 )
@@ -11,13 +12,15 @@ import (
 // list or the first case, if that has no payload.
 type Value struct {
 	// Bits is a bool (0 or 1), an integer (sign-extended to 64 bits if signed), the IEEE 754 bits of a float, a
-	// char, or the case of a variant, enum, option or result.
+	// char, the case of a variant, enum, option or result, or the number of a handle's Rep.
 	Bits uint64
 	// Str is a string, the bytes of a list<u8>, or flags as little-endian bits, a byte for each 8 labels begun.
 	Str string
 	// Elems are the elements of a list of another type, the fields of a record or tuple, or the payload of a case,
-	// which is one Value or none.
+	// which is one Value or none. A map's elements are tuples of a key and a value.
 	Elems []Value
+	// Obj is the object of a handle's Rep; nil for other types.
+	Obj any
 }
 
 // BoolOf gives a bool.
@@ -59,9 +62,20 @@ func Flags(n int, set ...int) Value {
 // Flag tells whether label i of flags is set.
 func (v Value) Flag(i int) bool { return i/8 < len(v.Str) && v.Str[i/8]>>(i%8)&1 != 0 }
 
-// Equal tells whether both are the same value, given that they are of the same type. A NaN equals itself.
+// HandleOf gives an own or a borrow of the resource that rep stands for.
+func HandleOf(rep Rep) Value { return Value{Bits: uint64(rep.Num), Obj: rep.Obj} }
+
+// Rep gives what an own or a borrow stands for.
+func (v Value) Rep() Rep { return Rep{Num: uint32(v.Bits), Obj: v.Obj} }
+
+// Equal tells whether both are the same value, given that they are of the same type. A NaN equals itself; objects that
+// Go cannot compare equal none.
 func (v Value) Equal(o Value) bool {
-	return v.Bits == o.Bits && v.Str == o.Str && slices.EqualFunc(v.Elems, o.Elems, Value.Equal)
+	return v.Bits == o.Bits && v.Str == o.Str && sameObject(v.Obj, o.Obj) && slices.EqualFunc(v.Elems, o.Elems, Value.Equal)
+}
+
+func sameObject(a, b any) bool {
+	return a == nil && b == nil || reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // Check tells whether v is a value of t, in an error that says where and what was expected and found.
@@ -71,7 +85,7 @@ func (t *Type) Check(v Value) error {
 		if !utf8.ValidString(v.Str) {
 			return fmt.Errorf("string: expected UTF-8, found %q", v.Str[:min(len(v.Str), 64)])
 		}
-	case KindList:
+	case KindList, KindFixedList, KindMap:
 		return t.checkList(v)
 	case KindRecord, KindTuple:
 		return t.checkProduct(v)
@@ -92,7 +106,7 @@ func (t *Type) holds(bits uint64) bool {
 	switch t.kind {
 	case KindBool:
 		return bits <= 1
-	case KindU8, KindU16, KindU32:
+	case KindU8, KindU16, KindU32, KindOwn, KindBorrow:
 		return bits>>(8*t.size) == 0
 	case KindS8, KindS16, KindS32:
 		unused := 64 - 8*t.size
@@ -111,12 +125,23 @@ func (t *Type) checkList(v Value) error {
 		if len(v.Elems) != 0 {
 			return fmt.Errorf("list<u8>: expected the bytes in Str, found %d elements", len(v.Elems))
 		}
-		return nil
+		return t.checkLen(len(v.Str))
+	}
+	if err := t.checkLen(len(v.Elems)); err != nil {
+		return err
 	}
 	for i, e := range v.Elems {
 		if err := t.elem.Check(e); err != nil {
 			return fmt.Errorf("element %d: %w", i, err)
 		}
+	}
+	return nil
+}
+
+// checkLen checks the number of elements of a list of fixed length.
+func (t *Type) checkLen(n int) error {
+	if t.kind == KindFixedList && n != int(t.count) {
+		return fmt.Errorf("list of fixed length: expected %d elements, found %d", t.count, n)
 	}
 	return nil
 }

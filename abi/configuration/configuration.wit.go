@@ -107,9 +107,9 @@ type StoreHost interface {
 // StoreFuncs gives the core functions by which a guest calls h.
 func StoreFuncs(h StoreHost) []abi.Func {
 	return []abi.Func{
-		{Module: StoreModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeGet(h)},
-		{Module: StoreModule, Name: "subscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeSubscribe(h)},
-		{Module: StoreModule, Name: "unsubscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeUnsubscribe(h)},
+		{Module: StoreModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, keys: list<string>, metadata: list<tuple<string, string>>) -> result<list<record { key: string, value: string, version: string, metadata: list<tuple<string, string>>, deleted: bool }>, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>", Call: storeGet(h)},
+		{Module: StoreModule, Name: "subscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, keys: list<string>, metadata: list<tuple<string, string>>) -> result<string, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>", Call: storeSubscribe(h)},
+		{Module: StoreModule, Name: "unsubscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, id: string) -> result<_, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>", Call: storeUnsubscribe(h)},
 	}
 }
 
@@ -180,7 +180,7 @@ const HandlerModule = "mrt:configuration/handler@0.1.0"
 // HandlerExports gives the core functions that a guest exports for it.
 func HandlerExports() []abi.Func {
 	return []abi.Func{
-		{Module: HandlerModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: HandlerModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(store: string, id: string, items: list<record { key: string, value: string, version: string, metadata: list<tuple<string, string>>, deleted: bool }>) -> result<_, string>"},
 	}
 }
 
@@ -192,7 +192,8 @@ func CallHandlerHandle(ctx context.Context, g abi.Guest, store string, id string
 	const fn = "mrt:configuration/handler@0.1.0#handle"
 	defer canon.Catch(fn, &err)
 	var stack [6]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(store)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -207,7 +208,7 @@ func CallHandlerHandle(ctx context.Context, g abi.Guest, store string, id string
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	if canon.Disc("result<_, string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -229,8 +230,8 @@ const DriverModule = "mrt:configuration/driver@0.1.0"
 // DriverExports gives the core functions that a guest exports for it.
 func DriverExports() []abi.Func {
 	return []abi.Func{
-		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<_, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(keys: list<string>, metadata: list<tuple<string, string>>) -> result<list<record { key: string, value: string, version: string, metadata: list<tuple<string, string>>, deleted: bool }>, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -241,7 +242,8 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	const fn = "mrt:configuration/driver@0.1.0#init"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -252,7 +254,7 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -274,7 +276,8 @@ func CallDriverGet(ctx context.Context, g abi.Guest, keys []string, metadata Met
 	const fn = "mrt:configuration/driver@0.1.0#get"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(keys), 8, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -291,7 +294,7 @@ func CallDriverGet(ctx context.Context, g abi.Guest, keys []string, metadata Met
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<list<item>, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -317,9 +320,9 @@ const SubscriberModule = "mrt:configuration/subscriber@0.1.0"
 // SubscriberExports gives the core functions that a guest exports for it.
 func SubscriberExports() []abi.Func {
 	return []abi.Func{
-		{Module: SubscriberModule, Name: "subscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: SubscriberModule, Name: "unsubscribe", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: SubscriberModule, Name: "pull", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: SubscriberModule, Name: "subscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(keys: list<string>, metadata: list<tuple<string, string>>) -> result<u32, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>"},
+		{Module: SubscriberModule, Name: "unsubscribe", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(subscription: u32) -> result<_, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>"},
+		{Module: SubscriberModule, Name: "pull", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(subscription: u32, wait-ms: u32) -> result<list<record { key: string, value: string, version: string, metadata: list<tuple<string, string>>, deleted: bool }>, variant { store-not-found(string), subscription-not-found(string), invalid-request(string), unsupported(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -330,7 +333,8 @@ func CallSubscriberSubscribe(ctx context.Context, g abi.Guest, keys []string, me
 	const fn = "mrt:configuration/subscriber@0.1.0#subscribe"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(keys), 8, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -347,7 +351,7 @@ func CallSubscriberSubscribe(ctx context.Context, g abi.Guest, keys []string, me
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<u32, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -371,11 +375,12 @@ func CallSubscriberUnsubscribe(ctx context.Context, g abi.Guest, subscription ui
 	const fn = "mrt:configuration/subscriber@0.1.0#unsubscribe"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(subscription)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -397,12 +402,13 @@ func CallSubscriberPull(ctx context.Context, g abi.Guest, subscription uint32, w
 	const fn = "mrt:configuration/subscriber@0.1.0#pull"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(subscription)
 	stack[1] = uint64(waitMS)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<list<item>, error>", uint32(canon.U8(b, 0)), 2) == 1 {

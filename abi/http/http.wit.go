@@ -155,7 +155,7 @@ const HandlerModule = "mrt:http/handler@0.1.0"
 // HandlerExports gives the core functions that a guest exports for it.
 func HandlerExports() []abi.Func {
 	return []abi.Func{
-		{Module: HandlerModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: HandlerModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(request: record { method: string, scheme: string, authority: string, path: string, query: string, remote: string, headers: list<record { name: string, value: string }>, body: list<u8> }) -> record { status: u16, headers: list<record { name: string, value: string }>, body: list<u8> }"},
 	}
 }
 
@@ -166,7 +166,8 @@ func CallHandlerHandle(ctx context.Context, g abi.Guest, request Request) (resul
 	const fn = "mrt:http/handler@0.1.0#handle"
 	defer canon.Catch(fn, &err)
 	var stack [16]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(request.Method)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -191,7 +192,7 @@ func CallHandlerHandle(ctx context.Context, g abi.Guest, request Request) (resul
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 20, 4)
 	result = liftResponse(l, b[0:20])
@@ -218,7 +219,7 @@ type ClientHost interface {
 // ClientFuncs gives the core functions by which a guest calls h.
 func ClientFuncs(h ClientHost) []abi.Func {
 	return []abi.Func{
-		{Module: ClientModule, Name: "send", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Call: clientSend(h)},
+		{Module: ClientModule, Name: "send", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Type: "func(request: record { method: string, scheme: string, authority: string, path: string, query: string, remote: string, headers: list<record { name: string, value: string }>, body: list<u8> }, timeout-ms: u32) -> result<record { status: u16, headers: list<record { name: string, value: string }>, body: list<u8> }, variant { denied(string), invalid-request(string), timeout(u32), too-large(u64), connection(string) }>", Call: clientSend(h)},
 	}
 }
 
@@ -252,8 +253,8 @@ const MiddlewareModule = "mrt:http/middleware@0.1.0"
 // MiddlewareExports gives the core functions that a guest exports for it.
 func MiddlewareExports() []abi.Func {
 	return []abi.Func{
-		{Module: MiddlewareModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: MiddlewareModule, Name: "handle-request", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: MiddlewareModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<_, string>"},
+		{Module: MiddlewareModule, Name: "handle-request", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(request: record { method: string, scheme: string, authority: string, path: string, query: string, remote: string, headers: list<record { name: string, value: string }>, body: list<u8> }) -> result<variant { next(record { method: string, scheme: string, authority: string, path: string, query: string, remote: string, headers: list<record { name: string, value: string }>, body: list<u8> }), respond(record { status: u16, headers: list<record { name: string, value: string }>, body: list<u8> }) }, string>"},
 	}
 }
 
@@ -264,7 +265,8 @@ func CallMiddlewareInit(ctx context.Context, g abi.Guest, metadata []canon.Tuple
 	const fn = "mrt:http/middleware@0.1.0#init"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -275,7 +277,7 @@ func CallMiddlewareInit(ctx context.Context, g abi.Guest, metadata []canon.Tuple
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	if canon.Disc("result<_, string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -296,7 +298,8 @@ func CallMiddlewareHandleRequest(ctx context.Context, g abi.Guest, request Reque
 	const fn = "mrt:http/middleware@0.1.0#handle-request"
 	defer canon.Catch(fn, &err)
 	var stack [16]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(request.Method)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -321,7 +324,7 @@ func CallMiddlewareHandleRequest(ctx context.Context, g abi.Guest, request Reque
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 72, 4)
 	if canon.Disc("result<action, string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -345,7 +348,7 @@ const ResponseMiddlewareModule = "mrt:http/response-middleware@0.1.0"
 // ResponseMiddlewareExports gives the core functions that a guest exports for it.
 func ResponseMiddlewareExports() []abi.Func {
 	return []abi.Func{
-		{Module: ResponseMiddlewareModule, Name: "handle-response", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: ResponseMiddlewareModule, Name: "handle-response", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(request: record { method: string, scheme: string, authority: string, path: string, query: string, remote: string, headers: list<record { name: string, value: string }>, body: list<u8> }, response: record { status: u16, headers: list<record { name: string, value: string }>, body: list<u8> }) -> result<record { status: u16, headers: list<record { name: string, value: string }>, body: list<u8> }, string>"},
 	}
 }
 
@@ -357,7 +360,8 @@ func CallResponseMiddlewareHandleResponse(ctx context.Context, g abi.Guest, requ
 	const fn = "mrt:http/response-middleware@0.1.0#handle-response"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	params := w.Alloc(84, 4)
 	lowerRequest(w, params, &request)
@@ -366,7 +370,7 @@ func CallResponseMiddlewareHandleResponse(ctx context.Context, g abi.Guest, requ
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 24, 4)
 	if canon.Disc("result<response, string>", uint32(canon.U8(b, 0)), 2) == 1 {

@@ -131,7 +131,7 @@ type ClientHost interface {
 // ClientFuncs gives the core functions by which a guest calls h.
 func ClientFuncs(h ClientHost) []abi.Func {
 	return []abi.Func{
-		{Module: ClientModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: clientInvoke(h)},
+		{Module: ClientModule, Name: "invoke", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(app: string, request: record { verb: string, path: string, query: string, headers: list<record { name: string, value: string }>, body: list<u8> }) -> result<record { status: u16, headers: list<record { name: string, value: string }>, body: list<u8> }, variant { app-not-found(string), not-invocable(string), denied(string), overloaded(u32), timeout(u32), failed(string) }>", Call: clientInvoke(h)},
 	}
 }
 
@@ -169,7 +169,7 @@ const ServiceModule = "mrt:invoke/service@0.1.0"
 // ServiceExports gives the core functions that a guest exports for it.
 func ServiceExports() []abi.Func {
 	return []abi.Func{
-		{Module: ServiceModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: ServiceModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(caller: string, request: record { verb: string, path: string, query: string, headers: list<record { name: string, value: string }>, body: list<u8> }) -> record { status: u16, headers: list<record { name: string, value: string }>, body: list<u8> }"},
 	}
 }
 
@@ -180,7 +180,8 @@ func CallServiceHandle(ctx context.Context, g abi.Guest, caller string, request 
 	const fn = "mrt:invoke/service@0.1.0#handle"
 	defer canon.Catch(fn, &err)
 	var stack [12]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(caller)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -201,7 +202,7 @@ func CallServiceHandle(ctx context.Context, g abi.Guest, caller string, request 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 20, 4)
 	result = liftResponse(l, b[0:20])

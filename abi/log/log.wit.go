@@ -66,8 +66,8 @@ type LoggerHost interface {
 // LoggerFuncs gives the core functions by which a guest calls h.
 func LoggerFuncs(h LoggerHost) []abi.Func {
 	return []abi.Func{
-		{Module: LoggerModule, Name: "log", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: loggerLog(h)},
-		{Module: LoggerModule, Name: "threshold", Params: nil, Results: []abi.ValType{abi.I32}, Call: loggerThreshold(h)},
+		{Module: LoggerModule, Name: "log", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(level: enum { debug, info, warn, error }, message: string, attrs: list<record { key: string, value: string }>)", Call: loggerLog(h)},
+		{Module: LoggerModule, Name: "threshold", Params: nil, Results: []abi.ValType{abi.I32}, Type: "func() -> enum { debug, info, warn, error }", Call: loggerThreshold(h)},
 	}
 }
 

@@ -21,7 +21,7 @@ const InfoModule = "mrt:plugin/info@0.1.0"
 // InfoExports gives the core functions that a guest exports for it.
 func InfoExports() []abi.Func {
 	return []abi.Func{
-		{Module: InfoModule, Name: "stateless", Params: nil, Results: []abi.ValType{abi.I32}},
+		{Module: InfoModule, Name: "stateless", Params: nil, Results: []abi.ValType{abi.I32}, Type: "func() -> bool"},
 	}
 }
 

@@ -184,8 +184,8 @@ type PublisherHost interface {
 // PublisherFuncs gives the core functions by which a guest calls h.
 func PublisherFuncs(h PublisherHost) []abi.Func {
 	return []abi.Func{
-		{Module: PublisherModule, Name: "publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: publisherPublish(h)},
-		{Module: PublisherModule, Name: "bulk-publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: publisherBulkPublish(h)},
+		{Module: PublisherModule, Name: "publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(pubsub: string, topic: string, content-type: string, data: list<u8>, metadata: list<tuple<string, string>>) -> result<_, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>", Call: publisherPublish(h)},
+		{Module: PublisherModule, Name: "bulk-publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(pubsub: string, topic: string, entries: list<record { entry-id: string, content-type: string, data: list<u8>, metadata: list<tuple<string, string>> }>, metadata: list<tuple<string, string>>) -> result<list<record { entry-id: string, reason: variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) } }>, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>", Call: publisherBulkPublish(h)},
 	}
 }
 
@@ -236,7 +236,7 @@ const SubscriberModule = "mrt:pubsub/subscriber@0.1.0"
 // SubscriberExports gives the core functions that a guest exports for it.
 func SubscriberExports() []abi.Func {
 	return []abi.Func{
-		{Module: SubscriberModule, Name: "handle", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: SubscriberModule, Name: "handle", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(event: record { id: string, source: string, event-type: string, subject: string, time: string, pubsub: string, topic: string, route: string, content-type: string, data: list<u8>, extensions: list<tuple<string, string>>, metadata: list<tuple<string, string>> }) -> variant { success, retry(string), drop(string) }"},
 	}
 }
 
@@ -247,7 +247,8 @@ func CallSubscriberHandle(ctx context.Context, g abi.Guest, event Event) (result
 	const fn = "mrt:pubsub/subscriber@0.1.0#handle"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	params := w.Alloc(96, 4)
 	lowerEvent(w, params, &event)
@@ -255,7 +256,7 @@ func CallSubscriberHandle(ctx context.Context, g abi.Guest, event Event) (result
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	result = liftOutcome(l, b[0:12])
@@ -275,7 +276,7 @@ const BulkSubscriberModule = "mrt:pubsub/bulk-subscriber@0.1.0"
 // BulkSubscriberExports gives the core functions that a guest exports for it.
 func BulkSubscriberExports() []abi.Func {
 	return []abi.Func{
-		{Module: BulkSubscriberModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: BulkSubscriberModule, Name: "handle", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(events: list<record { id: string, source: string, event-type: string, subject: string, time: string, pubsub: string, topic: string, route: string, content-type: string, data: list<u8>, extensions: list<tuple<string, string>>, metadata: list<tuple<string, string>> }>) -> list<variant { success, retry(string), drop(string) }>"},
 	}
 }
 
@@ -286,7 +287,8 @@ func CallBulkSubscriberHandle(ctx context.Context, g abi.Guest, events []Event) 
 	const fn = "mrt:pubsub/bulk-subscriber@0.1.0#handle"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(events), 96, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -297,7 +299,7 @@ func CallBulkSubscriberHandle(ctx context.Context, g abi.Guest, events []Event) 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftListOutcome(l, canon.U32(b, 0), canon.U32(b, 4))
@@ -317,12 +319,12 @@ const DriverModule = "mrt:pubsub/driver@0.1.0"
 // DriverExports gives the core functions that a guest exports for it.
 func DriverExports() []abi.Func {
 	return []abi.Func{
-		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "subscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "unsubscribe", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "pull", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "settle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<_, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(topic: string, content-type: string, data: list<u8>, metadata: list<tuple<string, string>>) -> result<_, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "subscribe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(topic: string, consumer: string, metadata: list<tuple<string, string>>) -> result<u32, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "unsubscribe", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(subscription: u32) -> result<_, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "pull", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(subscription: u32, max: u32, wait-ms: u32) -> result<list<record { id: string, attempt: u32, topic: string, content-type: string, data: list<u8>, metadata: list<tuple<string, string>> }>, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "settle", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(subscription: u32, id: string, acknowledged: bool) -> result<_, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -333,7 +335,8 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	const fn = "mrt:pubsub/driver@0.1.0#init"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -344,7 +347,7 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -366,7 +369,8 @@ func CallDriverPublish(ctx context.Context, g abi.Guest, topic string, contentTy
 	const fn = "mrt:pubsub/driver@0.1.0#publish"
 	defer canon.Catch(fn, &err)
 	var stack [8]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(topic)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -383,7 +387,7 @@ func CallDriverPublish(ctx context.Context, g abi.Guest, topic string, contentTy
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -405,7 +409,8 @@ func CallDriverSubscribe(ctx context.Context, g abi.Guest, topic string, consume
 	const fn = "mrt:pubsub/driver@0.1.0#subscribe"
 	defer canon.Catch(fn, &err)
 	var stack [6]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(topic)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -420,7 +425,7 @@ func CallDriverSubscribe(ctx context.Context, g abi.Guest, topic string, consume
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<u32, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -444,11 +449,12 @@ func CallDriverUnsubscribe(ctx context.Context, g abi.Guest, subscription uint32
 	const fn = "mrt:pubsub/driver@0.1.0#unsubscribe"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(subscription)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -470,13 +476,14 @@ func CallDriverPull(ctx context.Context, g abi.Guest, subscription uint32, max_ 
 	const fn = "mrt:pubsub/driver@0.1.0#pull"
 	defer canon.Catch(fn, &err)
 	var stack [3]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(subscription)
 	stack[1] = uint64(max_)
 	stack[2] = uint64(waitMS)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<list<message>, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -500,7 +507,8 @@ func CallDriverSettle(ctx context.Context, g abi.Guest, subscription uint32, id 
 	const fn = "mrt:pubsub/driver@0.1.0#settle"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	stack[0] = uint64(subscription)
 	v0, n0 := w.String(id)
@@ -509,7 +517,7 @@ func CallDriverSettle(ctx context.Context, g abi.Guest, subscription uint32, id 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -532,7 +540,7 @@ const BulkPublisherModule = "mrt:pubsub/bulk-publisher@0.1.0"
 // BulkPublisherExports gives the core functions that a guest exports for it.
 func BulkPublisherExports() []abi.Func {
 	return []abi.Func{
-		{Module: BulkPublisherModule, Name: "bulk-publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: BulkPublisherModule, Name: "bulk-publish", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(topic: string, messages: list<record { content-type: string, data: list<u8>, metadata: list<tuple<string, string>> }>) -> result<list<option<variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>>, variant { pubsub-not-found(string), invalid-topic(string), forbidden(string), invalid-request(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -544,7 +552,8 @@ func CallBulkPublisherBulkPublish(ctx context.Context, g abi.Guest, topic string
 	const fn = "mrt:pubsub/bulk-publisher@0.1.0#bulk-publish"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(topic)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -557,7 +566,7 @@ func CallBulkPublisherBulkPublish(ctx context.Context, g abi.Guest, topic string
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<list<option<error>>, error>", uint32(canon.U8(b, 0)), 2) == 1 {

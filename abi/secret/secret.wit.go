@@ -98,8 +98,8 @@ type StoreHost interface {
 // StoreFuncs gives the core functions by which a guest calls h.
 func StoreFuncs(h StoreHost) []abi.Func {
 	return []abi.Func{
-		{Module: StoreModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeGet(h)},
-		{Module: StoreModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeBulkGet(h)},
+		{Module: StoreModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, name: string, metadata: list<tuple<string, string>>) -> result<list<tuple<string, string>>, variant { store-not-found(string), not-found(string), forbidden(string), invalid-request(string), unavailable(string), unsupported(string), other(string) }>", Call: storeGet(h)},
+		{Module: StoreModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, metadata: list<tuple<string, string>>) -> result<list<tuple<string, list<tuple<string, string>>>>, variant { store-not-found(string), not-found(string), forbidden(string), invalid-request(string), unavailable(string), unsupported(string), other(string) }>", Call: storeBulkGet(h)},
 	}
 }
 
@@ -151,8 +151,8 @@ const DriverModule = "mrt:secret/driver@0.1.0"
 // DriverExports gives the core functions that a guest exports for it.
 func DriverExports() []abi.Func {
 	return []abi.Func{
-		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<_, variant { store-not-found(string), not-found(string), forbidden(string), invalid-request(string), unavailable(string), unsupported(string), other(string) }>"},
+		{Module: DriverModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(name: string, metadata: list<tuple<string, string>>) -> result<list<tuple<string, string>>, variant { store-not-found(string), not-found(string), forbidden(string), invalid-request(string), unavailable(string), unsupported(string), other(string) }>"},
 	}
 }
 
@@ -163,7 +163,8 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	const fn = "mrt:secret/driver@0.1.0#init"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -174,7 +175,7 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -196,7 +197,8 @@ func CallDriverGet(ctx context.Context, g abi.Guest, name string, metadata Metad
 	const fn = "mrt:secret/driver@0.1.0#get"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(name)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -209,7 +211,7 @@ func CallDriverGet(ctx context.Context, g abi.Guest, name string, metadata Metad
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<values, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -234,7 +236,7 @@ const BulkDriverModule = "mrt:secret/bulk-driver@0.1.0"
 // BulkDriverExports gives the core functions that a guest exports for it.
 func BulkDriverExports() []abi.Func {
 	return []abi.Func{
-		{Module: BulkDriverModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: BulkDriverModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<list<tuple<string, list<tuple<string, string>>>>, variant { store-not-found(string), not-found(string), forbidden(string), invalid-request(string), unavailable(string), unsupported(string), other(string) }>"},
 	}
 }
 
@@ -245,7 +247,8 @@ func CallBulkDriverBulkGet(ctx context.Context, g abi.Guest, metadata Metadata) 
 	const fn = "mrt:secret/bulk-driver@0.1.0#bulk-get"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -256,7 +259,7 @@ func CallBulkDriverBulkGet(ctx context.Context, g abi.Guest, metadata Metadata) 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<list<tuple<string, values>>, error>", uint32(canon.U8(b, 0)), 2) == 1 {

@@ -264,15 +264,15 @@ type StoreHost interface {
 // StoreFuncs gives the core functions by which a guest calls h.
 func StoreFuncs(h StoreHost) []abi.Func {
 	return []abi.Func{
-		{Module: StoreModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeGet(h)},
-		{Module: StoreModule, Name: "set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeSet(h)},
-		{Module: StoreModule, Name: "delete", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeDelete(h)},
-		{Module: StoreModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeBulkGet(h)},
-		{Module: StoreModule, Name: "bulk-set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeBulkSet(h)},
-		{Module: StoreModule, Name: "bulk-delete", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeBulkDelete(h)},
-		{Module: StoreModule, Name: "transact", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeTransact(h)},
-		{Module: StoreModule, Name: "list-keys", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeListKeys(h)},
-		{Module: StoreModule, Name: "query", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: storeQuery(h)},
+		{Module: StoreModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, key: string, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>>) -> result<option<record { value: list<u8>, etag: option<string>, metadata: list<tuple<string, string>> }>, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeGet(h)},
+		{Module: StoreModule, Name: "set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, item: record { key: string, value: list<u8>, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, ttl-seconds: option<s32>, metadata: list<tuple<string, string>> }) -> result<_, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeSet(h)},
+		{Module: StoreModule, Name: "delete", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, item: record { key: string, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>> }) -> result<_, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeDelete(h)},
+		{Module: StoreModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, keys: list<string>, metadata: list<tuple<string, string>>) -> result<list<record { key: string, outcome: result<option<record { value: list<u8>, etag: option<string>, metadata: list<tuple<string, string>> }>, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }> }>, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeBulkGet(h)},
+		{Module: StoreModule, Name: "bulk-set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, items: list<record { key: string, value: list<u8>, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, ttl-seconds: option<s32>, metadata: list<tuple<string, string>> }>) -> result<list<record { key: string, reason: variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) } }>, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeBulkSet(h)},
+		{Module: StoreModule, Name: "bulk-delete", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, items: list<record { key: string, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>> }>) -> result<list<record { key: string, reason: variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) } }>, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeBulkDelete(h)},
+		{Module: StoreModule, Name: "transact", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, operations: list<variant { upsert(record { key: string, value: list<u8>, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, ttl-seconds: option<s32>, metadata: list<tuple<string, string>> }), delete(record { key: string, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>> }) }>, metadata: list<tuple<string, string>>) -> result<_, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeTransact(h)},
+		{Module: StoreModule, Name: "list-keys", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, prefix: string, limit: u32, token: string) -> result<record { keys: list<string>, next: option<string> }, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeListKeys(h)},
+		{Module: StoreModule, Name: "query", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(store: string, query: string, metadata: list<tuple<string, string>>) -> result<record { items: list<record { key: string, value: list<u8>, etag: option<string> }>, token: string, metadata: list<tuple<string, string>> }, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>", Call: storeQuery(h)},
 	}
 }
 
@@ -490,10 +490,10 @@ const DriverModule = "mrt:state/driver@0.1.0"
 // DriverExports gives the core functions that a guest exports for it.
 func DriverExports() []abi.Func {
 	return []abi.Func{
-		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: DriverModule, Name: "delete", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: DriverModule, Name: "init", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(metadata: list<tuple<string, string>>) -> result<_, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(key: string, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>>) -> result<option<record { value: list<u8>, etag: option<string>, metadata: list<tuple<string, string>> }>, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "set", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(item: record { key: string, value: list<u8>, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, ttl-seconds: option<s32>, metadata: list<tuple<string, string>> }) -> result<_, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
+		{Module: DriverModule, Name: "delete", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(item: record { key: string, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>> }) -> result<_, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -504,7 +504,8 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	const fn = "mrt:state/driver@0.1.0#init"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(metadata), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -515,7 +516,7 @@ func CallDriverInit(ctx context.Context, g abi.Guest, metadata Metadata) (err er
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -537,7 +538,8 @@ func CallDriverGet(ctx context.Context, g abi.Guest, key string, consistency Con
 	const fn = "mrt:state/driver@0.1.0#get"
 	defer canon.Catch(fn, &err)
 	var stack [5]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(key)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -551,7 +553,7 @@ func CallDriverGet(ctx context.Context, g abi.Guest, key string, consistency Con
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 36, 4)
 	if canon.Disc("result<option<entry>, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -575,7 +577,8 @@ func CallDriverSet(ctx context.Context, g abi.Guest, item SetItem) (err error) {
 	const fn = "mrt:state/driver@0.1.0#set"
 	defer canon.Catch(fn, &err)
 	var stack [13]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(item.Key)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -605,7 +608,7 @@ func CallDriverSet(ctx context.Context, g abi.Guest, item SetItem) (err error) {
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -627,7 +630,8 @@ func CallDriverDelete(ctx context.Context, g abi.Guest, item DeleteItem) (err er
 	const fn = "mrt:state/driver@0.1.0#delete"
 	defer canon.Catch(fn, &err)
 	var stack [9]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(item.Key)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -649,7 +653,7 @@ func CallDriverDelete(ctx context.Context, g abi.Guest, item DeleteItem) (err er
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -672,7 +676,7 @@ const TransactorModule = "mrt:state/transactor@0.1.0"
 // TransactorExports gives the core functions that a guest exports for it.
 func TransactorExports() []abi.Func {
 	return []abi.Func{
-		{Module: TransactorModule, Name: "transact", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: TransactorModule, Name: "transact", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(operations: list<variant { upsert(record { key: string, value: list<u8>, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, ttl-seconds: option<s32>, metadata: list<tuple<string, string>> }), delete(record { key: string, etag: option<string>, concurrency: enum { unspecified, first-write, last-write }, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>> }) }>, metadata: list<tuple<string, string>>) -> result<_, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -683,7 +687,8 @@ func CallTransactorTransact(ctx context.Context, g abi.Guest, operations []Opera
 	const fn = "mrt:state/transactor@0.1.0#transact"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(operations), 52, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -700,7 +705,7 @@ func CallTransactorTransact(ctx context.Context, g abi.Guest, operations []Opera
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -723,7 +728,7 @@ const ListerModule = "mrt:state/lister@0.1.0"
 // ListerExports gives the core functions that a guest exports for it.
 func ListerExports() []abi.Func {
 	return []abi.Func{
-		{Module: ListerModule, Name: "list-keys", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: ListerModule, Name: "list-keys", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(prefix: string, limit: u32, token: string) -> result<record { keys: list<string>, next: option<string> }, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -734,7 +739,8 @@ func CallListerListKeys(ctx context.Context, g abi.Guest, prefix string, limit u
 	const fn = "mrt:state/lister@0.1.0#list-keys"
 	defer canon.Catch(fn, &err)
 	var stack [5]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(prefix)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -744,7 +750,7 @@ func CallListerListKeys(ctx context.Context, g abi.Guest, prefix string, limit u
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 24, 4)
 	if canon.Disc("result<key-page, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -769,7 +775,7 @@ const QuerierModule = "mrt:state/querier@0.1.0"
 // QuerierExports gives the core functions that a guest exports for it.
 func QuerierExports() []abi.Func {
 	return []abi.Func{
-		{Module: QuerierModule, Name: "query", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: QuerierModule, Name: "query", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(prefix: string, query: string, metadata: list<tuple<string, string>>) -> result<record { items: list<record { key: string, value: list<u8>, etag: option<string> }>, token: string, metadata: list<tuple<string, string>> }, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -780,7 +786,8 @@ func CallQuerierQuery(ctx context.Context, g abi.Guest, prefix string, query str
 	const fn = "mrt:state/querier@0.1.0#query"
 	defer canon.Catch(fn, &err)
 	var stack [6]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(prefix)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -795,7 +802,7 @@ func CallQuerierQuery(ctx context.Context, g abi.Guest, prefix string, query str
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 28, 4)
 	if canon.Disc("result<query-page, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -820,7 +827,7 @@ const BulkGetterModule = "mrt:state/bulk-getter@0.1.0"
 // BulkGetterExports gives the core functions that a guest exports for it.
 func BulkGetterExports() []abi.Func {
 	return []abi.Func{
-		{Module: BulkGetterModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: BulkGetterModule, Name: "bulk-get", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(keys: list<string>, consistency: enum { unspecified, eventual, strong }, metadata: list<tuple<string, string>>) -> result<list<option<record { value: list<u8>, etag: option<string>, metadata: list<tuple<string, string>> }>>, variant { store-not-found(string), invalid-key(string), etag-mismatch(string), invalid-etag(string), invalid-request(string), not-supported(string), unavailable(string), other(string) }>"},
 	}
 }
 
@@ -831,7 +838,8 @@ func CallBulkGetterBulkGet(ctx context.Context, g abi.Guest, keys []string, cons
 	const fn = "mrt:state/bulk-getter@0.1.0#bulk-get"
 	defer canon.Catch(fn, &err)
 	var stack [5]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(keys), 8, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -849,7 +857,7 @@ func CallBulkGetterBulkGet(ctx context.Context, g abi.Guest, keys []string, cons
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<list<option<entry>>, error>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -875,7 +883,7 @@ const ExpirerModule = "mrt:state/expirer@0.1.0"
 // ExpirerExports gives the core functions that a guest exports for it.
 func ExpirerExports() []abi.Func {
 	return []abi.Func{
-		{Module: ExpirerModule, Name: "expires", Params: nil, Results: []abi.ValType{abi.I32}},
+		{Module: ExpirerModule, Name: "expires", Params: nil, Results: []abi.ValType{abi.I32}, Type: "func() -> bool"},
 	}
 }
 

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,9 +16,12 @@ const (
 
 // Dispatch counts what [Devirtualise] did.
 type Dispatch struct {
-	// Sites counts replaced call_indirect instructions, Dispatchers the functions that replace them, Targets the
-	// calls in those, and Tables the tables that were removed.
-	Sites, Dispatchers, Targets, Tables int
+	// Sites counts replaced call_indirect instructions, Direct those of them that became a direct call because the index
+	// is a constant, Dispatchers the functions that replace the others, Targets the calls in those, and Tables the tables
+	// that were removed.
+	Sites, Direct, Dispatchers, Targets, Tables int
+	// Forwarded counts direct calls that now go past a function which only calls another one with the same arguments.
+	Forwarded int
 }
 
 const devirtName = "devirtualise"
@@ -34,6 +38,8 @@ const (
 // Devirtualise replaces call_indirect through tables that never change by calls of generated functions, one for each
 // table and signature, which branch on the index to direct calls. Tables that nothing else uses are removed with
 // their element segments. An instance then needs no table, which in a standard Go guest has thousands of elements.
+// Where the index is a constant the call is a direct one, and calls of functions that only call another one with the
+// same arguments go there at once: so nothing is left of the shim through which a component's modules reach each other.
 //
 // Failing calls trap as before, but as unreachable: see the package comment. It fails with [*Unfit] if there are
 // indirect calls but no table is immutable, and with another error if an element segment lies outside of its table,
@@ -48,6 +54,7 @@ func Devirtualise(stats *Dispatch) Pass {
 		}
 		d.replaceCalls()
 		d.removeTables()
+		d.stats.Forwarded = m.skipForwarders()
 		*stats = d.stats
 		return nil
 	}}
@@ -172,15 +179,26 @@ func (e *Elem) appendEntries(all []entry, offset uint32) (out []entry, ok bool) 
 // replaceCalls replaces the indirect calls and makes dispatchers as they are needed.
 func (d *devirt) replaceCalls() {
 	for i := range d.m.Funcs { // dispatchers are added behind, and have no indirect calls
+		var last instr
 		code := rewriteCode(d.m.Funcs[i].Code, func(e *editor, in *instr) {
+			index := last
+			last = *in
 			if in.op != opCallIndirect || d.tables[in.b] == nil {
 				return
 			}
-			fn, ok := d.dispatcher(in.b, d.types.canonical[in.a])
-			if !ok {
-				return
+			sig := d.types.canonical[in.a]
+			fn, direct := d.constant(in.b, sig, &index)
+			if direct {
+				e.instead(&index)
+				e.done = in.end
+				d.stats.Direct++
+			} else {
+				var ok bool
+				if fn, ok = d.dispatcher(in.b, sig); !ok {
+					return
+				}
+				e.instead(in)
 			}
-			e.instead(in)
 			e.out = appendIndexed(e.out, opCall, fn)
 			d.stats.Sites++
 			d.facts.Tables[in.b].Calls--
@@ -190,6 +208,20 @@ func (d *devirt) replaceCalls() {
 	if d.stats.Sites > 0 {
 		d.m.codeChanged()
 	}
+}
+
+// constant gives the function that is called through a table if the instruction before the call is a constant index of
+// a function of that signature. No branch can end between the two: only a block's end or start is a label.
+func (d *devirt) constant(table, sig uint32, index *instr) (fn uint32, ok bool) {
+	if index.op != opI32Const {
+		return 0, false
+	}
+	list := d.tables[table].bySig[sig]
+	at, ok := slices.BinarySearchFunc(list, uint32(int32(index.value)), func(e entry, i uint32) int { return cmp.Compare(e.index, i) })
+	if !ok {
+		return 0, false // it traps, for which the dispatcher has the reasons
+	}
+	return list[at].fn, true
 }
 
 // dispatcher gives the function for calls of a type through a table. There is none if the type has no room for the

@@ -4,6 +4,9 @@
 // whose whole state is its memory and its exported globals, which never runs for long without asking for fuel, and
 // which needs neither data segments nor function tables when it is instantiated.
 //
+// [Merge] makes one module of several that share a memory, such as those of a component, so that they are as cheap as one;
+// [TransformPart] is for those that have to stay apart.
+//
 // It is not a validator of types. [Decode] checks structure: section order, every count, every index, the nesting
 // of blocks. An index that is out of range in the input could otherwise name something that a pass adds, for
 // example the fuel counter. Operand types are left to the engine, which validates the result anyway.
@@ -19,5 +22,6 @@
 //     function named [TrapOutOfRange], [TrapNull] or [TrapSignature]: WebAssembly has no instruction that traps with
 //     another kind at will.
 //   - Calls through a dispatcher take one more frame, so runaway recursion overflows the stack a little earlier.
+//   - Functions that only call another one with the same arguments are gone from stack traces, and take no frame.
 //   - Fuel is spent, see [Meter].
 package wasm

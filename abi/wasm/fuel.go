@@ -31,7 +31,14 @@ const fuelName = "fuel"
 //
 // The new import comes behind the others, so function indices shift by one; exports, elements, names and all else are
 // renumbered.
-func Meter(out *Fuel) Pass {
+func Meter(out *Fuel) Pass { return meterPass(out, false) }
+
+// MeterLinked is [Meter] for a module that is linked to other modules, without the host in between: a call of an import
+// may come back, and so may an indirect call through a table that others can fill. Such calls are charged before each,
+// so that a cycle through several modules is charged as often as it leaves one of them. Each module counts its own fuel.
+func MeterLinked(out *Fuel) Pass { return meterPass(out, true) }
+
+func meterPass(out *Fuel, linked bool) Pass {
 	return Pass{Name: fuelName, Apply: func(m *Module) error {
 		if _, again := m.fuelGlobal(); again || m.exports(FuelExport) {
 			return fmt.Errorf("%w: it exports %q", ErrRewritten, FuelExport)
@@ -42,7 +49,7 @@ func Meter(out *Fuel) Pass {
 			}
 		}
 		f := newMeter(m)
-		f.choose()
+		f.choose(linked)
 		if err := f.inject(); err != nil {
 			return err
 		}
@@ -74,10 +81,13 @@ func newMeter(m *Module) *meter {
 }
 
 // choose finds the functions and signatures that are checked, and what each call leaves to its caller.
-func (f *meter) choose() {
+func (f *meter) choose(linked bool) {
 	g := f.callGraph()
 	n := uint32(len(f.m.Funcs))
 	cut := cutCycles(g)
+	if linked {
+		f.link(cut[n:])
+	}
 	f.entry = cut[:n]
 	for node, ok := range cut {
 		if i := uint32(node); ok && i < n {
@@ -96,6 +106,21 @@ func (f *meter) choose() {
 		w.run(f.m.Funcs[node].Code, 0)
 		f.rules.residual[f.imports+node] = w.residual
 	})
+}
+
+// link makes calls that may leave the module charged before each.
+func (f *meter) link(sigs []bool) {
+	f.rules.leaves = f.imports
+	for fn := range f.imports {
+		f.rules.residual[fn] = cutPending
+	}
+	for _, t := range f.m.Facts().Tables {
+		if t.Calls > 0 && !t.Immutable() {
+			for i := range sigs {
+				sigs[i] = true
+			}
+		}
+	}
 }
 
 func (f *meter) measureSig(i uint32) {

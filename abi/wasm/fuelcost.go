@@ -29,6 +29,7 @@ type chargeRules struct {
 	sigs      []int64  // the same for indirect calls, by canonical type
 	meteredBy []bool   // by canonical type: charged before each call
 	canonical []uint32 // canonical types
+	leaves    uint32   // functions below this one are of other modules: charged before each call
 }
 
 // fuelWalk goes through one function and finds where fuel is to be charged, and how much. One pass suffices: costs
@@ -176,7 +177,7 @@ func (w *fuelWalk) step(in *instr, code []byte) {
 	case opUnreachable:
 		w.pending = dead
 	case opCall:
-		w.spend(1 + w.rules.residual[in.a])
+		w.call(in)
 	case opCallIndirect:
 		sig := w.rules.canonical[in.a]
 		if w.rules.meteredBy[sig] && w.pending != dead {
@@ -189,6 +190,14 @@ func (w *fuelWalk) step(in *instr, code []byte) {
 	default:
 		w.spend(1)
 	}
+}
+
+func (w *fuelWalk) call(in *instr) {
+	if in.a < w.rules.leaves && w.pending != dead {
+		w.spend(1)
+		w.settle(in)
+	}
+	w.spend(1 + w.rules.residual[in.a])
 }
 
 func (w *fuelWalk) open(in *instr) {

@@ -251,7 +251,7 @@ func TestDevirtualiseRemovesTables(t *testing.T) {
 	b.Table(3)   // read: stays
 	b.Table(2)   // exported: stays
 	b.Table(500) // sparse
-	f := b.Func("f", void, "", I32Const, 1, I32Const, 0, CallIndirect, 1, 0, Drop, I32Const, 2, CallIndirect, 0, 3)
+	f := b.Func("f", void, "", I32Const, 1, I32Const, 0, CallIndirect, 1, 0, Drop, I32Const, 2, Nop, CallIndirect, 0, 3)
 	g := b.Func("g", unary, "", I32Const, 0, TableGet, 1, Drop, RefFunc, 1, Drop, LocalGet, 0, I32Const, 0, CallIndirect, 0, 2)
 	b.Exports = append(b.Exports, wasm.Export{Name: "t", Kind: wasm.KindTable, Index: 2})
 	b.Elems(0, 1, f, g)
@@ -308,7 +308,7 @@ func TestDevirtualiseBounded(t *testing.T) {
 		funcs[i] = b.Func("", wide, "")
 	}
 	call := func(typ uint32, params int) []byte {
-		return append(bytes.Repeat(Code(I32Const, 0), params+1), Code(CallIndirect, U(typ), 0)...)
+		return append(bytes.Repeat(Code(I32Const, 0), params+1), Code(Nop, CallIndirect, U(typ), 0)...)
 	}
 	b.Func("f", b.Type("", ""), "", call(wide, 999), call(full, 1000))
 	b.Table(n)

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the version of the rewriter: it changes whenever the same input may give other output.
-const Version = 3
+const Version = 4
 
 // Options say how [Transform] rewrites. The zero value does everything and sets no memory maximum.
 type Options struct {
@@ -17,6 +17,9 @@ type Options struct {
 	// KeepData leaves data segments in the module, KeepGlobals leaves globals unexported, KeepStart leaves the start
 	// function, KeepTables leaves indirect calls as they are, and NoFuel injects no fuel.
 	KeepData, KeepGlobals, KeepStart, KeepTables, NoFuel bool
+	// Linked tells that imports and tables may be those of other modules, so that calls come back without the host in
+	// between: see [MeterLinked].
+	Linked bool
 	// KeepCustoms names the custom sections to keep besides the names.
 	KeepCustoms []string
 	// DropNames drops the name section: stack traces then show numbers.
@@ -26,7 +29,7 @@ type Options struct {
 // Key is equal for options and rewriters that give equal results for the same module. Together with a hash of the
 // module it is the key of a cache.
 func (o Options) Key() string {
-	flags := []bool{o.KeepData, o.KeepGlobals, o.KeepStart, o.KeepTables, o.NoFuel, o.DropNames}
+	flags := []bool{o.KeepData, o.KeepGlobals, o.KeepStart, o.KeepTables, o.NoFuel, o.DropNames, o.Linked}
 	return fmt.Sprintf("v%d/%d/%t/%q", Version, o.MaxPages, flags, o.KeepCustoms)
 }
 
@@ -85,6 +88,16 @@ func Transform(wasm []byte, o Options) (*Result, error) {
 	return r, nil
 }
 
+// TransformPart rewrites a module that is one of several linked ones, with a memory or tables of another or for another,
+// so that it cannot have an image: data, globals, tables that others see and the start function stay as they are. It
+// gets fuel as [MeterLinked] has it, calls through its private tables become direct ones, custom sections are dropped,
+// and MaxPages limits the memory that it defines. Of a memory that it imports the module which defines it sets the
+// maximum, for all that grow it; the limits of imports stay true, since maxima only get lower.
+func TransformPart(wasm []byte, o Options) (*Result, error) {
+	o.KeepData, o.KeepGlobals, o.KeepStart, o.Linked = true, true, true, true
+	return Transform(wasm, o)
+}
+
 // passes gives the passes that the options ask for.
 func (r *Result) passes(o Options) []Pass {
 	keep := o.KeepCustoms
@@ -101,7 +114,7 @@ func (r *Result) passes(o Options) []Pass {
 	add(o.KeepData, TakeData(&r.Image))
 	add(o.KeepGlobals, ExportGlobals(&r.Globals))
 	add(o.KeepTables, Devirtualise(&r.Dispatch))
-	add(o.NoFuel, r.meter())
+	add(o.NoFuel, r.meter(o.Linked))
 	add(o.MaxPages == 0, LimitMemory(o.MaxPages))
 	add(false, KeepCustoms(keep...))
 	return list
@@ -118,10 +131,10 @@ func (r *Result) exportStart() Pass {
 	}}
 }
 
-func (r *Result) meter() Pass {
+func (r *Result) meter(linked bool) Pass {
 	return Pass{Name: fuelName, Apply: func(m *Module) error {
 		r.FuelGlobal = FuelExport
-		return Meter(&r.Fuel).Apply(m)
+		return meterPass(&r.Fuel, linked).Apply(m)
 	}}
 }
 

@@ -70,10 +70,10 @@ func TestTransformOptions(t *testing.T) {
 		t.Errorf("want nothing but names and custom sections to change, got %+v", *m)
 	}
 	keys := map[string]bool{}
-	for _, o := range []wasm.Options{{}, nothing, {NoFuel: true}, {KeepData: true}, {KeepTables: true}, {MaxPages: 1}, {KeepCustoms: []string{"a"}}, {KeepCustoms: []string{"b"}}, {DropNames: true}} {
+	for _, o := range []wasm.Options{{}, nothing, {NoFuel: true}, {KeepData: true}, {KeepTables: true}, {MaxPages: 1}, {KeepCustoms: []string{"a"}}, {KeepCustoms: []string{"b"}}, {DropNames: true}, {Linked: true}} {
 		keys[o.Key()] = true
 	}
-	if len(keys) != 9 {
+	if len(keys) != 10 {
 		t.Errorf("want a key for each of the options, got %v", keys)
 	}
 }

@@ -12,6 +12,10 @@ func (e *emitter) liftCases(t *typ, v, disc string, payload func(*typ) string) {
 	case kindOption:
 		e.p("var %s %s", v, e.goType(t))
 		e.p("if %s == 1 {", disc)
+		if t.elem.isHandle() {
+			e.p("%s = %s\n}", v, payload(t.elem))
+			return
+		}
 		e.p("%s = %s", v, e.newValue(e.goType(t.elem)))
 		e.p("*%s = %s\n}", v, payload(t.elem))
 	case kindResult:
@@ -86,7 +90,11 @@ func (e *emitter) lowerCases(t *typ, v string, c caseWriter) {
 	case kindOption:
 		e.p("if %s != nil {", v)
 		c.disc("1")
-		c.payload(t.elem, "(*"+v+")")
+		if t.elem.isHandle() {
+			c.payload(t.elem, v)
+		} else {
+			c.payload(t.elem, "(*"+v+")")
+		}
 		e.otherwise(func() { c.disc("0") })
 	case kindResult:
 		e.p("if %s.Err != nil {", v)

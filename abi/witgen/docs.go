@@ -47,10 +47,15 @@ func (d *docWriter) page(p *witPackage) {
 			d.p("`%s`: %s.", i.module, sides)
 		}
 		for _, f := range i.funcs {
-			d.function(f)
+			if f.kind == funcPlain {
+				d.function(f)
+			}
+		}
+		for _, r := range i.resources() {
+			d.resource(r)
 		}
 		for _, t := range i.defs {
-			if t.typ.kind != kindAlias || t.typ.elem.def == nil {
+			if t.typ.kind != kindResource && (t.typ.kind != kindAlias || t.typ.elem.def == nil) {
 				d.typeDef(t)
 			}
 		}
@@ -92,16 +97,44 @@ func (d *docWriter) sides(i *iface) string {
 
 func (d *docWriter) function(f *function) {
 	d.p("### %s.%s", f.iface.name, f.name)
-	params := make([]string, len(f.params))
-	for i, p := range f.params {
+	d.p("```wit\n%s\n```", declaration(f))
+	d.text(f.docs)
+}
+
+// declaration is f as in WIT.
+func declaration(f *function) string {
+	params := make([]string, len(f.goParams()))
+	for i, p := range f.goParams() {
 		params[i] = p.name + ": " + p.typ.String()
 	}
-	s := fmt.Sprintf("%s: func(%s)", f.name, strings.Join(params, ", "))
-	if f.result != nil {
-		s += " -> " + f.result.String()
+	list := "(" + strings.Join(params, ", ") + ")"
+	switch f.kind {
+	case funcConstructor:
+		return "constructor" + list
+	case funcStatic:
+		list = "static func" + list
+	default:
+		list = "func" + list
 	}
-	d.p("```wit\n%s\n```", s)
-	d.text(f.docs)
+	if f.result != nil {
+		list += " -> " + f.result.String()
+	}
+	return f.base() + ": " + list
+}
+
+// resource writes what a resource is and what can be done with it.
+func (d *docWriter) resource(r *def) {
+	d.p("### resource %s", r.name)
+	d.text(r.docs)
+	for _, f := range selectFuncs(r.iface.funcs, func(f *function) bool { return f.resource == r }) {
+		name := f.base()
+		if f.kind == funcConstructor {
+			name = "constructor"
+		}
+		d.p("#### %s.%s", r.name, name)
+		d.p("```wit\n%s\n```", declaration(f))
+		d.text(f.docs)
+	}
 }
 
 func (d *docWriter) typeDef(t *def) {

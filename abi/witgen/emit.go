@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	"go/token"
 	"path"
 	"regexp"
 	"slices"
@@ -35,6 +36,12 @@ type emitter struct {
 	// queue holds helpers to be written.
 	queue []func()
 	temps int
+	// params are the names of all parameters in the unit.
+	params map[string]bool
+	// guest tells that the file is a guest's.
+	guest bool
+	// writeResource writes a resource's type.
+	writeResource func(*def)
 	// newValue gives the expression that allocates a value of a Go type.
 	newValue func(goType string) string
 }
@@ -123,7 +130,26 @@ func (e *emitter) qualify(d *def, name string) string {
 	if u == e.unit {
 		return name
 	}
-	return e.importPath(u.path, u.name, packageName(d.iface.pkg.name)+u.name) + "." + name
+	alias := packageName(d.iface.pkg.name) + u.name
+	if e.shadowed(u.name) {
+		return e.importPath(u.path, alias, alias+"_") + "." + name
+	}
+	return e.importPath(u.path, u.name, alias) + "." + name
+}
+
+// shadowed tells whether a package cannot go by name in the file: the code needs it, or a parameter has it.
+func (e *emitter) shadowed(name string) bool {
+	if e.params == nil {
+		e.params = map[string]bool{}
+		for _, i := range e.unit.ifaces {
+			for _, f := range slices.Concat(i.funcs, i.exports) {
+				for _, p := range f.params {
+					e.params[camel(p.name)] = true
+				}
+			}
+		}
+	}
+	return reservedNames[name] || token.IsKeyword(name) || e.params[name]
 }
 
 // primitiveGo are the Go types of the kinds below kindList.
@@ -145,7 +171,12 @@ func (e *emitter) goType(t *typ) string {
 	case kindList:
 		return "[]" + e.goType(t.elem)
 	case kindOption:
+		if t.elem.isHandle() {
+			return e.goType(t.elem) // which may be nil
+		}
 		return "*" + e.goType(t.elem)
+	case kindOwn, kindBorrow:
+		return e.handleType(t)
 	case kindResult:
 		return fmt.Sprintf("%s.Result[%s, %s]", e.rt(), e.goType(t.ok), e.goType(t.err))
 	case kindTuple:
@@ -153,6 +184,15 @@ func (e *emitter) goType(t *typ) string {
 	default:
 		return primitiveGo[t.kind]
 	}
+}
+
+// handleType is the Go type of a handle: an interface for the side that defines the resource, else a pointer.
+func (e *emitter) handleType(t *typ) string {
+	name := e.defName(t.elem.def)
+	if e.plan.guestDefines(t.resource()) != e.guest {
+		return "*" + name
+	}
+	return name
 }
 
 // maxTuple is the longest tuple of the runtime packages; longer ones are anonymous structs.
@@ -212,62 +252,6 @@ func (t *typ) samePayload() bool {
 		}
 	}
 	return first != nil
-}
-
-// key is the same for types with one Go type, except for aliases.
-func (t *typ) key() string {
-	if t == nil {
-		return "_"
-	}
-	t = t.base()
-	switch {
-	case t.def != nil:
-		return t.def.iface.module + "." + t.def.name
-	case t.kind == kindList || t.kind == kindOption:
-		return strconv.Itoa(int(t.kind)) + "<" + t.elem.key() + ">"
-	case t.kind == kindResult:
-		return "result<" + t.ok.key() + "," + t.err.key() + ">"
-	case t.kind == kindTuple:
-		keys := make([]string, len(t.fields))
-		for i, f := range t.fields {
-			keys[i] = f.typ.key()
-		}
-		return "tuple<" + strings.Join(keys, ",") + ">"
-	default:
-		return t.String()
-	}
-}
-
-// mangle makes a part of a helper's name of t.
-func (e *emitter) mangle(t *typ) string {
-	if t == nil {
-		return "None"
-	}
-	t = t.base()
-	switch {
-	case t.def != nil:
-		name := e.defName(t.def)
-		if pkg, bare, ok := strings.Cut(name, "."); ok && pkg != "types" {
-			return capital(pkg) + bare
-		} else if ok {
-			return bare
-		}
-		return name
-	case t.kind == kindList:
-		return "List" + e.mangle(t.elem)
-	case t.kind == kindOption:
-		return "Option" + e.mangle(t.elem)
-	case t.kind == kindResult:
-		return "Result" + e.mangle(t.ok) + e.mangle(t.err)
-	case t.kind == kindTuple:
-		names := make([]string, len(t.fields))
-		for i, f := range t.fields {
-			names[i] = e.mangle(f.typ)
-		}
-		return "Tuple" + strings.Join(names, "")
-	default:
-		return pascal(t.String())
-	}
 }
 
 // helper gives the name of the function that lifts or lowers t, and has it written once.

@@ -15,6 +15,7 @@ import (
 	// The generated packages have to compile.
 	_ "github.com/mrt-wasm/mrt-wasm/abi/witgen/testdata/all/guest/all"
 	_ "github.com/mrt-wasm/mrt-wasm/abi/witgen/testdata/all/host"
+	_ "github.com/mrt-wasm/mrt-wasm/abi/witgen/testdata/things/guest/things"
 	_ "github.com/mrt-wasm/mrt-wasm/abi/witgen/testdata/tree/guest/other/store"
 	_ "github.com/mrt-wasm/mrt-wasm/abi/witgen/testdata/tree/host/other"
 )
@@ -36,12 +37,16 @@ func load(t testing.TB, path string) *witgen.Set {
 func TestGolden(t *testing.T) {
 	opts := witgen.Options{World: "all", Package: "all"}
 	set := load(t, "testdata/all/wit")
+	resources, resourceOpts := load(t, "testdata/things/wit"), witgen.Options{Package: "things"}
 	tests := map[string]func() ([]witgen.File, error){
-		"testdata/all/host":      func() ([]witgen.File, error) { return witgen.Host(set, opts) },
-		"testdata/all/guest/all": func() ([]witgen.File, error) { return witgen.Guest(set, opts) },
-		"testdata/tree/host":     func() ([]witgen.File, error) { return witgen.HostTree(set, testdata+"/tree/host") },
-		"testdata/tree/guest":    func() ([]witgen.File, error) { return witgen.GuestTree(set, testdata+"/tree/guest") },
-		"testdata/tree/docs":     func() ([]witgen.File, error) { return witgen.Docs(set), nil },
+		"testdata/all/host":            func() ([]witgen.File, error) { return witgen.Host(set, opts) },
+		"testdata/all/guest/all":       func() ([]witgen.File, error) { return witgen.Guest(set, opts) },
+		"testdata/things/host":         func() ([]witgen.File, error) { return witgen.Host(resources, resourceOpts) },
+		"testdata/things/guest/things": func() ([]witgen.File, error) { return witgen.Guest(resources, resourceOpts) },
+		"testdata/things/docs":         func() ([]witgen.File, error) { return witgen.Docs(resources), nil },
+		"testdata/tree/host":           func() ([]witgen.File, error) { return witgen.HostTree(set, testdata+"/tree/host") },
+		"testdata/tree/guest":          func() ([]witgen.File, error) { return witgen.GuestTree(set, testdata+"/tree/guest") },
+		"testdata/tree/docs":           func() ([]witgen.File, error) { return witgen.Docs(set), nil },
 	}
 	for dir, generate := range tests {
 		t.Run(dir, func(t *testing.T) {

@@ -10,12 +10,19 @@ import (
 // for wasip1.
 func guestFiles(p *plan, u *unit) ([]File, error) {
 	types := newEmitter(p, u, cabiPath)
+	types.guest, types.writeResource = true, types.resourceType
 	types.types()
 	g := &guestWriter{newEmitter(p, u, cabiPath)}
-	g.tag = "wasip1"
+	g.tag, g.guest = "wasip1", true
 	g.newValue = func(t string) string { return "new(" + t + ")" }
 	any := false
 	for _, i := range u.ifaces {
+		if p.imports[i] || p.exports[i] {
+			for _, d := range i.resources() {
+				g.resource(d)
+				any = true
+			}
+		}
 		if p.imports[i] {
 			for _, f := range i.funcs {
 				g.importFunc(f)
@@ -57,9 +64,9 @@ var goCore = map[core]string{coreI32: "uint32", coreI64: "uint64", coreF32: "flo
 // funcName is the Go name of an imported function.
 func (e *emitter) funcName(f *function) string {
 	if e.unit.bare {
-		return pascal(f.name)
+		return f.goName()
 	}
-	return e.unit.ifaceNames[f.iface] + pascal(f.name)
+	return e.unit.ifaceNames[f.iface] + f.goName()
 }
 
 // coreFunc writes the core signature of f with parameters named p0, p1 ...
@@ -78,8 +85,15 @@ func coreFunc(params, results []core) string {
 // importFunc writes the import f and the function that apps call.
 func (g *guestWriter) importFunc(f *function) {
 	g.temps = 0
-	name := g.unit.unique(g.funcName(f))
-	imported := g.unit.unique("wasmimport" + name)
+	name, receiver := f.goName(), ""
+	imported := g.unit.ifaceNames[f.iface] + f.packageName()
+	if f.kind == funcMethod {
+		receiver = fmt.Sprintf("(self *%s) ", g.defName(f.resource))
+	} else {
+		name = g.unit.unique(g.funcName(f))
+		imported = name
+	}
+	imported = g.unit.unique("wasmimport" + imported)
 	params, results := f.signature(false)
 	g.p("//go:wasmimport %s %s", f.iface.module, f.name)
 	g.p("func %s%s\n", imported, coreFunc(params, results))
@@ -87,7 +101,7 @@ func (g *guestWriter) importFunc(f *function) {
 	if r := f.result; r != nil && r.base().kind == kindResult {
 		g.p("// The error is a *%s.", g.errorValue(r.base()))
 	}
-	g.p("func %s(%s)%s {", name, g.paramList(f), g.callerResults(f))
+	g.p("func %s%s(%s)%s {", receiver, name, g.paramList(f), g.callerResults(f))
 	body := g.capture(func() { g.importBody(f, imported) })
 	if usesCall.MatchString(body) {
 		g.p("c := %s.Begin()", g.rt())
@@ -208,14 +222,16 @@ func (g *guestWriter) exportSide(types *emitter, i *iface, funcs []*function) {
 		name = g.unit.ifaceNames[i] + name
 	}
 	name = g.unit.unique(name)
-	types.p("// %s are the functions that the host calls: importing this package exports them. An app sets all of them in an", name)
-	types.p("// init function, since main does not run in a module that only exports.")
-	types.p("var %s struct {", name)
-	for _, f := range funcs {
-		types.doc(f.docs, "")
-		types.p("%s func(%s)%s", pascal(f.name), types.declaredParams(f), types.implResults(f))
+	if fs := selectFuncs(funcs, func(f *function) bool { return f.kind != funcMethod }); len(fs) > 0 {
+		types.p("// %s are the functions that the host calls: importing this package exports them. An app sets all of them in an", name)
+		types.p("// init function, since main does not run in a module that only exports.")
+		types.p("var %s struct {", name)
+		for _, f := range fs {
+			types.doc(f.docs, "")
+			types.p("%s func(%s)%s", f.goName(), types.declaredParams(f), types.implResults(f))
+		}
+		types.p("}\n")
 	}
-	types.p("}\n")
 	for _, f := range funcs {
 		g.exportFunc(f, name)
 	}
@@ -224,16 +240,26 @@ func (g *guestWriter) exportSide(types *emitter, i *iface, funcs []*function) {
 // exportFunc writes one export: it lifts the parameters, calls the app's function and lowers its result.
 func (g *guestWriter) exportFunc(f *function, exports string) {
 	g.temps = 0
-	name := g.unit.unique("wasmexport" + g.unit.ifaceNames[f.iface] + pascal(f.name))
+	name := g.unit.unique("wasmexport" + g.unit.ifaceNames[f.iface] + f.packageName())
 	params, results := f.signature(true)
 	g.p("//go:wasmexport %s", f.exportName())
 	g.p("func %s%s {", name, coreFunc(params, results))
-	g.p("if %s.%s == nil {", exports, pascal(f.name))
-	g.p("panic(%q)\n}", f.exportName()+": "+g.unit.name+"."+exports+"."+pascal(f.name)+" is not set")
+	if f.kind != funcMethod {
+		g.p("if %s.%s == nil {", exports, f.goName())
+		g.p("panic(%q)\n}", f.exportName()+": "+g.unit.name+"."+exports+"."+f.goName()+" is not set")
+	}
 	g.p("c := %s.Accept()", g.rt())
 	args := g.liftParams(f, params)
 	g.p("c.Lifted()")
-	g.callImpl(f, fmt.Sprintf("%s.%s(%s)", exports, pascal(f.name), strings.Join(args, ", ")))
+	all := args
+	if f.kind == funcMethod {
+		exports, args = args[0], args[1:]
+	}
+	g.callImpl(f, fmt.Sprintf("%s.%s(%s)", exports, f.goName(), strings.Join(args, ", ")), func() {
+		for i, p := range f.params {
+			g.dropLent(p.typ, all[i])
+		}
+	})
 	g.p("}\n")
 	if f.ownsMemory() {
 		g.p("//go:wasmexport cabi_post_%s", f.exportName())
@@ -266,15 +292,19 @@ func (g *guestWriter) liftParams(f *function, params []core) []string {
 	return args
 }
 
-// callImpl calls the app's function, lowers what it gives and returns it to the host.
-func (g *guestWriter) callImpl(f *function, call string) {
+// callImpl calls the app's function, has after write what follows, lowers what the function gives and returns it to
+// the host.
+func (g *guestWriter) callImpl(f *function, call string, after func()) {
 	if f.result == nil {
-		g.p("%s\nc.End()", call)
+		g.p("%s", call)
+		after()
+		g.p("c.End()")
 		return
 	}
 	r := f.result.base()
 	if r.kind != kindResult {
 		g.p("result := %s", call)
+		after()
 		if !f.resultInMemory() {
 			x := g.flatLower(f.result, "result")
 			g.p("c.End()\nreturn %s", x[0])
@@ -285,6 +315,11 @@ func (g *guestWriter) callImpl(f *function, call string) {
 		g.p("c.Return()\nreturn ret")
 		return
 	}
+	g.callFallible(f, r, call, after)
+}
+
+// callFallible is callImpl for a function whose result is r, a result<T, E>.
+func (g *guestWriter) callFallible(f *function, r *typ, call string, after func()) {
 	failed := "err != nil"
 	switch {
 	case r.ok == nil && r.err == nil:
@@ -298,6 +333,7 @@ func (g *guestWriter) callImpl(f *function, call string) {
 	default:
 		g.p("result, err := %s", call)
 	}
+	after()
 	if !f.resultInMemory() {
 		g.p("c.End()\nreturn %s.Bool(%s)", g.rt(), failed)
 		return

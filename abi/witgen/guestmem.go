@@ -22,6 +22,8 @@ func (g *guestWriter) memLift(t *typ, p string, off uint32) string {
 		return fmt.Sprintf("%s.ListAt[%s](%s)", g.rt(), g.goType(t.elem), at)
 	case t.kind == kindList:
 		return fmt.Sprintf("%s(%s.U32(%s), %s.U32(%s))", g.listLifter(t), g.rt(), at, g.rt(), address(p, off+4))
+	case t.isHandle():
+		return g.liftHandle(t, g.memUint(4, at))
 	case t.kind == kindEnum:
 		return fmt.Sprintf("%s(%s)", g.goType(t), g.memUint(t.size, at))
 	case t.kind == kindFlags && !wideFlags(t):
@@ -100,6 +102,8 @@ func (g *guestWriter) memLower(t *typ, p string, off uint32, v string) {
 		g.p("%s.PutPair(%s, c.String(%s), len(%s))", g.rt(), at, v, v)
 	case t.kind == kindList:
 		g.p("%s.PutPair(%s, %s, len(%s))", g.rt(), at, g.listAddress(t, v), v)
+	case t.isHandle():
+		g.p("%s.PutU32(%s, %s)", g.rt(), at, g.lowerHandle(t, v))
 	case t.kind == kindEnum:
 		g.p("%s.PutU%d(%s, %s(%s))", g.rt(), t.size*8, at, goUint(t.size), v)
 	case t.kind == kindFlags && flagWords(t) == 1:
@@ -181,6 +185,8 @@ func (g *guestWriter) flatLower(t *typ, v string) []string {
 	switch {
 	case t.kind < kindString || t.kind == kindEnum:
 		return []string{g.flatBits(t, v)}
+	case t.isHandle():
+		return []string{g.lowerHandle(t, v)}
 	case t.kind == kindString:
 		return []string{fmt.Sprintf("c.String(%s)", v), fmt.Sprintf("uint32(len(%s))", v)}
 	case t.kind == kindList:
@@ -272,6 +278,8 @@ func (g *guestWriter) flatLift(t *typ, in []string) string {
 		return fmt.Sprintf("%s.List[%s](%s, %s)", g.rt(), g.goType(t.elem), in[0], in[1])
 	case t.kind == kindList:
 		return fmt.Sprintf("%s(%s, %s)", g.listLifter(t), in[0], in[1])
+	case t.isHandle():
+		return g.liftHandle(t, in[0])
 	case t.kind == kindEnum:
 		return fmt.Sprintf("%s(%s)", g.goType(t), in[0])
 	case t.kind == kindFlags && wideFlags(t):

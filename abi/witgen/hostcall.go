@@ -2,6 +2,7 @@ package witgen
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -23,11 +24,16 @@ func (h *hostWriter) exportSide(i *iface, funcs []*function) {
 		if i.world {
 			m = `""`
 		}
-		h.p("{Module: %s, Name: %q, %s},", m, f.name, h.coreSignature(f, true))
+		h.p("{Module: %s, Name: %q, %s, Type: %q},", m, f.name, h.coreSignature(f, true), f.text())
+	}
+	for _, d := range i.resources() {
+		h.p("{Module: %s, Name: %q, Params: []abi.ValType{abi.I32}},", module, "[dtor]"+d.name)
 	}
 	h.p("}\n}\n")
 	for _, f := range funcs {
-		h.exportCall(f)
+		if f.kind != funcMethod {
+			h.exportCall(f)
+		}
 	}
 }
 
@@ -42,27 +48,63 @@ func (f *function) exportName() string {
 // exportCall writes the typed caller of f.
 func (h *hostWriter) exportCall(f *function) {
 	h.temps = 0
-	name := h.unit.unique("Call" + h.unit.ifaceNames[f.iface] + pascal(f.name))
 	h.std("context")
+	h.std(abiPath)
 	h.doc(f.docs, "")
 	if f.docs != "" {
 		h.p("//")
 	}
-	h.p("// %s calls it in g. It fails with %s.", name, h.callErrors(f))
-	h.p("func %s(%s) %s {", name, h.paramList(f, "ctx context.Context", "g abi.Guest"), h.callResults(f))
+	if f.kind == funcMethod {
+		h.p("// %s calls it in the guest. It fails with %s.", f.goName(), h.callErrors(f))
+		h.p("func (self *%s) %s(%s) %s {", h.defName(f.resource), f.goName(), h.paramList(f, "ctx context.Context"), h.callResults(f))
+	} else {
+		name := h.unit.unique("Call" + h.unit.ifaceNames[f.iface] + f.goName())
+		h.p("// %s calls it in g. It fails with %s.", name, h.callErrors(f))
+		h.p("func %s(%s) %s {", name, h.paramList(f, "ctx context.Context", "g abi.Guest"), h.callResults(f))
+	}
 	h.p("const fn = %q", f.exportName())
 	h.p("defer %s.Catch(fn, &err)", h.rt())
+	if f.kind == funcMethod {
+		h.p("g := self.value.g")
+	}
 	params, results := f.signature(true)
 	h.p("var stack [%d]uint64", max(len(params), len(results)))
+	body := h.capture(func() { h.exportBody(f) })
+	if usesAt.MatchString(body) || usesCallee.MatchString(body) || usesHandles.MatchString(body) {
+		h.p("at := %s.At(g, fn)", h.rt())
+	}
+	if usesHandles.MatchString(body) {
+		h.p("hs := %s(at)", h.handlesOf())
+	}
+	if usesCallee.MatchString(body) {
+		h.p("x := %s(g, at)", h.calleeOf())
+	}
+	h.p("%sreturn %s\n}\n", body, h.callReturn(f))
+}
+
+// What finds uses of the guest as the function sees it, and of the callee, in code.
+var (
+	usesAt     = regexp.MustCompile(`\bat\)`)
+	usesCallee = regexp.MustCompile(`\bx[.,)]`)
+)
+
+// exportBody writes what lowers the parameters, calls f and lifts its result.
+func (h *hostWriter) exportBody(f *function) {
+	lends := f.paramTuple().anyHandle(h.hostBorrow)
+	if lends {
+		h.p("scope := new(%s.Scope)", h.rt())
+	}
 	h.lowerParams(f)
 	h.p("if err = g.Call(ctx, fn, stack[:]); err != nil {\nreturn %s\n}", h.callReturn(f))
+	if lends {
+		h.p("scope.End()")
+	}
 	h.liftCallResult(f)
 	if f.ownsMemory() {
 		h.p("if g.Has(%q) {", "cabi_post_"+f.exportName())
 		h.p("if post := g.Call(ctx, %q, stack[:]); post != nil {", "cabi_post_"+f.exportName())
 		h.p("err = post\n}\n}")
 	}
-	h.p("return %s\n}\n", h.callReturn(f))
 }
 
 // callErrors says what a typed caller fails with.
@@ -112,7 +154,7 @@ func (h *hostWriter) lowerParams(f *function) {
 	names := goParams(f)
 	params := f.paramTuple()
 	if f.paramsInMemory() || hasPointer(params) {
-		h.p("lower := canon.NewLower(ctx, g)\nw := &lower")
+		h.p("lower := canon.NewLower(ctx, at)\nw := &lower")
 	}
 	if f.paramsInMemory() {
 		h.p("params := w.Alloc(%d, %d)", params.size, params.align)
@@ -167,7 +209,7 @@ func (h *hostWriter) liftCallResult(f *function) {
 			}
 		})
 		if usesLift.MatchString(body) {
-			h.p("lift := canon.NewLift(g)\nl := &lift")
+			h.p("lift := canon.NewLift(at)\nl := &lift")
 		}
 		h.p("%s", strings.TrimSuffix(body, "\n"))
 		return
@@ -176,7 +218,7 @@ func (h *hostWriter) liftCallResult(f *function) {
 		h.p("if canon.Disc(%q, uint32(stack[0]), 2) == 1 {\nerr = &%s{}\n}", r.String(), h.errorValue(r))
 		return
 	}
-	h.p("lift := canon.NewLift(g)\nl := &lift")
+	h.p("lift := canon.NewLift(at)\nl := &lift")
 	h.p("b := l.Area(uint32(stack[0]), %d, %d)", r.size, r.align)
 	h.p("if canon.Disc(%q, uint32(canon.U8(b, 0)), 2) == 1 {", r.String())
 	switch off := r.payloadOffset(); {

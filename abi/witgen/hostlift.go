@@ -20,7 +20,10 @@ func (h *hostWriter) memLift(t *typ, off uint32) string {
 	case t.isByteList():
 		return fmt.Sprintf("l.BytesAt(%s, %d)", b, off)
 	case t.kind == kindList:
-		return fmt.Sprintf("%s(l, %s.U32(%s, %d), %s.U32(%s, %d))", h.listLifter(t), h.rt(), b, off, h.rt(), b, off+4)
+		extra, _ := h.extra(t, false)
+		return fmt.Sprintf("%s(l%s, %s.U32(%s, %d), %s.U32(%s, %d))", h.listLifter(t), extra, h.rt(), b, off, h.rt(), b, off+4)
+	case t.isHandle():
+		return h.liftHandle(t, h.handleAt(off))
 	case t.kind == kindEnum:
 		return fmt.Sprintf("%s(%s)", h.goType(t), h.memDisc(t, b, off))
 	case t.kind == kindFlags && !wideFlags(t):
@@ -28,7 +31,8 @@ func (h *hostWriter) memLift(t *typ, off uint32) string {
 			return fmt.Sprintf("%s.U%d(%s, %d)", h.rt(), min(t.size, 4)*8, b, off+uint32(4*i))
 		})
 	default:
-		return fmt.Sprintf("%s(l, %s)", h.lifter(t), slice(b, off, t.size))
+		extra, _ := h.extra(t, false)
+		return fmt.Sprintf("%s(l%s, %s)", h.lifter(t), extra, slice(b, off, t.size))
 	}
 }
 
@@ -72,7 +76,8 @@ func wideMask(t *typ, i int) string {
 func (h *hostWriter) listLifter(t *typ) string {
 	elem := t.elem
 	return h.helper("lift", t, func(name string) {
-		h.p("func %s(l *%s.Lift, ptr, n uint32) []%s {", name, h.rt(), h.goType(elem))
+		_, extra := h.extra(t, false)
+		h.p("func %s(l *%s.Lift%s, ptr, n uint32) []%s {", name, h.rt(), extra, h.goType(elem))
 		h.p("out, view := canon.List[%s](l, ptr, n, %d, %d)", h.goType(elem), elem.size, elem.align)
 		h.p("for i := range out {\nb := view[i*%d : (i+1)*%d]", elem.size, elem.size)
 		h.p("out[i] = %s\n}\nreturn out\n}\n", h.memLift(elem, 0))
@@ -82,7 +87,8 @@ func (h *hostWriter) listLifter(t *typ) string {
 // lifter gives the function that lifts a compound type from its view.
 func (h *hostWriter) lifter(t *typ) string {
 	return h.helper("lift", t, func(name string) {
-		h.p("func %s(l *%s.Lift, b []byte) %s {", name, h.rt(), h.goType(t))
+		_, extra := h.extra(t, false)
+		h.p("func %s(l *%s.Lift%s, b []byte) %s {", name, h.rt(), extra, h.goType(t))
 		switch t.kind {
 		case kindRecord, kindTuple:
 			h.p("return %s{", h.goType(t))
@@ -118,7 +124,10 @@ func (h *hostWriter) flatLift(t *typ, slot int) string {
 	case t.isByteList():
 		return fmt.Sprintf("l.Bytes(uint32(%s), uint32(stack[%d]))", s, slot+1)
 	case t.kind == kindList:
-		return fmt.Sprintf("%s(l, uint32(%s), uint32(stack[%d]))", h.listLifter(t), s, slot+1)
+		extra, _ := h.extra(t, false)
+		return fmt.Sprintf("%s(l%s, uint32(%s), uint32(stack[%d]))", h.listLifter(t), extra, s, slot+1)
+	case t.isHandle():
+		return h.liftHandle(t, flatHandle(slot))
 	case t.kind == kindEnum:
 		return fmt.Sprintf("%s(%s)", h.goType(t), h.flatDisc(t, slot))
 	case t.kind == kindFlags && wideFlags(t):

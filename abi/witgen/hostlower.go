@@ -36,10 +36,14 @@ func (h *hostWriter) memLower(t *typ, at string, off uint32, v string) {
 		h.p("w.PutU%d(%s, %s(%s))", t.size*8, to, goUint(t.size), v)
 	case t.kind == kindFlags:
 		h.memLowerFlags(t, at, off, v)
+	case t.isHandle():
+		h.p("w.PutU32(%s, %s)", to, h.lowerHandle(t, v))
 	case t.kind == kindList || t.kind == kindOption:
-		h.p("%s(w, %s, %s)", h.lowerer(t), to, v)
+		extra, _ := h.extra(t, true)
+		h.p("%s(w%s, %s, %s)", h.lowerer(t), extra, to, v)
 	default:
-		h.p("%s(w, %s, %s)", h.lowerer(t), to, pointer(v))
+		extra, _ := h.extra(t, true)
+		h.p("%s(w%s, %s, %s)", h.lowerer(t), extra, to, pointer(v))
 	}
 }
 
@@ -73,7 +77,8 @@ func (h *hostWriter) lowerer(t *typ) string {
 		if t.kind == kindList || t.kind == kindOption {
 			star = ""
 		}
-		h.p("func %s(w *%s.Lower, at uint32, v %s%s) {", name, h.rt(), star, h.goType(t))
+		_, extra := h.extra(t, true)
+		h.p("func %s(w *%s.Lower%s, at uint32, v %s%s) {", name, h.rt(), extra, star, h.goType(t))
 		switch t.kind {
 		case kindRecord, kindTuple:
 			for i, off := range offsets(t.fields) {
@@ -112,6 +117,8 @@ func (h *hostWriter) flatLower(t *typ, slot int, v string) {
 		h.p("stack[%d], stack[%d] = uint64(%s), uint64(n%s)", slot, slot+1, ptr, ptr[1:])
 	case t.kind == kindList:
 		h.flatLowerList(t, slot, v)
+	case t.isHandle():
+		h.p("stack[%d] = uint64(%s)", slot, h.lowerHandle(t, v))
 	case t.kind == kindFlags && flagWords(t) == 1:
 		h.p("stack[%d] = uint64(%s)", slot, v)
 	case t.kind == kindFlags:

@@ -7,7 +7,7 @@ func (t *typ) setLayout() {
 		t.scalar(1, coreI32)
 	case kindS16, kindU16:
 		t.scalar(2, coreI32)
-	case kindS32, kindU32, kindChar:
+	case kindS32, kindU32, kindChar, kindResource, kindOwn, kindBorrow:
 		t.scalar(4, coreI32)
 	case kindS64, kindU64:
 		t.scalar(8, coreI64)

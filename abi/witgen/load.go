@@ -2,13 +2,9 @@ package witgen
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 
 	"go.bytecodealliance.org/wit"
 )
@@ -18,16 +14,21 @@ type Set struct {
 	pkgs []*witPackage
 }
 
-// Load reads the WIT at path, a file or a folder, and resolves it. What it refers to is looked for in the folders
-// below path (or below the file's folder): each subfolder with .wit files, and each one in deps, is one package. A
-// folder without .wit files of its own is a set of such packages.
+// Load reads the WIT at path, a file or a folder, and resolves it. Each subfolder with .wit files of path (or of the
+// file's folder) is one package; each one in deps is one as far as anything refers to it. A folder without .wit files
+// of its own is a set of such packages. A folder that is in a folder deps itself finds what it refers to there.
 //
-// Errors name file and line as they stand on disk. A type that is not a value type (a resource, a stream, a future)
-// is an error that names it.
+// Errors name file and line as they stand on disk. A type that is neither a value type nor a resource (a stream, a
+// future) is an error that names it. Features that are not stable are taken in.
 //
 // The first call on a machine compiles the WIT parser, which takes seconds; it is kept in the system's folder for
 // temporary files.
 func Load(ctx context.Context, path string) (*Set, error) {
+	return load(ctx, path, func(l *layouter) error { return l.lay(path) })
+}
+
+// load resolves what lay lays out; path is for messages.
+func load(ctx context.Context, path string, lay func(*layouter) error) (*Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -36,8 +37,8 @@ func Load(ctx context.Context, path string) (*Set, error) {
 		return nil, fmt.Errorf("folder for the WIT parser: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	l := layouter{dir: dir, path: path, real: map[string]string{}}
-	if err := l.lay(path); err != nil {
+	l := layouter{dir: dir, path: path, real: map[string]string{}, refs: map[string]bool{}}
+	if err := lay(&l); err != nil {
 		return nil, err
 	}
 	res, err := wit.LoadWIT(dir)
@@ -76,6 +77,8 @@ type layouter struct {
 	// real are the files by the names of their copies.
 	real      map[string]string
 	synthetic bool
+	// refs are the packages that the files name.
+	refs map[string]bool
 }
 
 func (l *layouter) lay(path string) error {
@@ -96,44 +99,39 @@ func (l *layouter) lay(path string) error {
 		return err
 	}
 	own := len(l.real)
-	for _, base := range []string{root, filepath.Join(root, "deps")} {
-		if err := l.layDeps(base); err != nil {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return fmt.Errorf("WIT: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "deps" {
+			if err := l.copyFolder(filepath.Join(root, e.Name()), filepath.Join("deps", e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	if err := l.layDeps(filepath.Join(root, "deps"), ""); err != nil {
+		return err
+	}
+	if siblings := filepath.Dir(root); filepath.Base(siblings) == "deps" {
+		if err := l.layDeps(siblings, root); err != nil {
 			return err
 		}
 	}
+	return l.finish(own)
+}
+
+// finish makes a root package if the files that were laid out, own of which are the root's, have none.
+func (l *layouter) finish(own int) error {
 	switch {
 	case len(l.real) == 0:
-		return fmt.Errorf("WIT: expected .wit files in %s or in its subfolders, found none", path)
+		return fmt.Errorf("WIT: expected .wit files in %s or in its subfolders, found none", l.path)
 	case own == 0:
 		l.synthetic = true
 		return os.WriteFile(filepath.Join(l.dir, "root.wit"), []byte("package "+syntheticPackage+";\n"), 0o600)
 	default:
 		return nil
 	}
-}
-
-// layDeps copies each subfolder of base with .wit files, and the single files of a deps folder.
-func (l *layouter) layDeps(base string) error {
-	entries, err := os.ReadDir(base)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("WIT: %w", err)
-	}
-	for _, e := range entries {
-		name := e.Name()
-		switch {
-		case e.IsDir() && name != "deps":
-			err = l.copyFolder(filepath.Join(base, name), filepath.Join("deps", name))
-		case filepath.Base(base) == "deps" && filepath.Ext(name) == ".wit":
-			err = l.copyFile(filepath.Join(base, name), filepath.Join("deps", name))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // copyFolder copies the .wit files directly in from.
@@ -163,41 +161,8 @@ func (l *layouter) copyFile(from, to string) error {
 		return fmt.Errorf("WIT: %w", err)
 	}
 	l.real[target] = from
+	for _, ref := range references(data) {
+		l.refs[ref] = true
+	}
 	return os.WriteFile(target, data, 0o600)
 }
-
-// message makes one of a parser's message: the place in the user's own file, what is wrong, and the lines that show it.
-func (l *layouter) message(msg string) string {
-	for copied, from := range l.real {
-		msg = strings.ReplaceAll(msg, copied, from)
-	}
-	msg = strings.ReplaceAll(strings.TrimPrefix(msg, "wasm-tools: "), l.dir, l.path)
-	var what, where string
-	var shown []string
-	list := false // of known packages, under a line that ends in a colon
-	for line := range strings.SplitSeq(msg, "\n") {
-		text := strings.TrimSpace(line)
-		place, isPlace := strings.CutPrefix(text, "--> ")
-		switch {
-		case isPlace:
-			where = place
-		case where != "":
-			shown = append(shown, line)
-		case text == "":
-			list = false
-		case list:
-			what += " " + text
-		case where == "" && text != "Caused by:":
-			// Each line is the cause of the one before; the last one says it.
-			list = strings.HasSuffix(text, ":")
-			what = strings.TrimPrefix(causeNumber.ReplaceAllString(text, ""), "error: ")
-		}
-	}
-	if where == "" {
-		return strings.TrimSpace(msg)
-	}
-	return where + ": " + what + "\n" + strings.TrimRight(strings.Join(shown, "\n"), "\n ")
-}
-
-// causeNumber is how the parser numbers causes.
-var causeNumber = regexp.MustCompile(`^\d+: `)

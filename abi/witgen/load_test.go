@@ -53,13 +53,9 @@ func TestLoadRefuses(t *testing.T) {
 			files: map[string]string{"a.wit": "package x:y;\nworld w {\n  import b:c/d;\n}\n"},
 			want:  []string{"a.wit:3:10: package 'b:c' not found. known packages: x:y\n"},
 		},
-		"a resource": {
-			files: map[string]string{"a.wit": "package x:y;\ninterface i {\n  resource file;\n}\n"},
-			want:  []string{"type file", "a resource is not supported", "expected a value type"},
-		},
-		"a method": {
-			files: map[string]string{"a.wit": "package x:y;\ninterface i {\n  resource file { size: func() -> u64; }\n}\n"},
-			want:  []string{"file", "not supported"},
+		"a resource of a world": {
+			files: map[string]string{"a.wit": "package x:y;\nworld w {\n  resource file;\n}\n"},
+			want:  []string{"type file", "a resource of a world itself is not supported", "define it in an interface"},
 		},
 		"a stream": {
 			files: map[string]string{"a.wit": "package x:y;\ninterface i {\n  f: func(body: stream<u8>);\n}\n"},

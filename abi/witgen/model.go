@@ -31,6 +31,10 @@ const (
 	kindOption
 	kindResult
 	kindAlias
+	// kindResource is a resource; values are its handles, kindOwn and kindBorrow.
+	kindResource
+	kindOwn
+	kindBorrow
 )
 
 // core is a core WebAssembly type, named as abi names it.
@@ -53,7 +57,7 @@ const (
 type typ struct {
 	kind kind
 	def  *def
-	// elem is the element of a list or option and the target of an alias.
+	// elem is the element of a list or option, the target of an alias, and the resource of a handle.
 	elem *typ
 	// fields are a record's, or a tuple's without names.
 	fields []field
@@ -81,12 +85,69 @@ type def struct {
 	isError bool
 }
 
+// funcKind tells what a function belongs to.
+type funcKind uint8
+
+const (
+	funcPlain funcKind = iota
+	// funcMethod has the resource as its first parameter.
+	funcMethod
+	funcStatic
+	funcConstructor
+)
+
 // function is one function of an interface.
 type function struct {
+	// name is as in core modules, for example "get" or "[method]bucket.get".
 	name, docs string
 	iface      *iface
 	params     []field
 	result     *typ
+	kind       funcKind
+	// resource is whose method, static function or constructor it is.
+	resource *def
+}
+
+// base is the function's name without its resource.
+func (f *function) base() string {
+	if f.kind == funcPlain {
+		return f.name
+	}
+	_, name, _ := strings.Cut(f.name, ".")
+	return name
+}
+
+// goName is the function's Go name among those of its interface, for a method among those of its resource.
+func (f *function) goName() string {
+	switch f.kind {
+	case funcMethod:
+		if name := pascal(f.base()); name != "Drop" {
+			return name
+		}
+		return "Drop_"
+	case funcStatic:
+		return pascal(f.resource.name) + pascal(f.base())
+	case funcConstructor:
+		return "New" + pascal(f.resource.name)
+	default:
+		return pascal(f.name)
+	}
+}
+
+// packageName is the function's Go name among all of its interface.
+func (f *function) packageName() string {
+	if f.kind == funcMethod {
+		return pascal(f.resource.name) + pascal(f.base())
+	}
+	return f.goName()
+}
+
+// goParams are the parameters without a method's own resource.
+func (f *function) goParams() []field {
+	if f.kind == funcMethod {
+		return f.params[1:]
+	}
+	return f.params
 }
 
 // iface is an interface, or what a world itself imports and exports.
@@ -132,12 +193,74 @@ type world struct {
 	own *iface
 }
 
+// resources are the resources that i defines.
+func (i *iface) resources() []*def {
+	var out []*def
+	for _, d := range i.defs {
+		if d.typ.kind == kindResource {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// methods are the methods of resource d.
+func (i *iface) methods(d *def) []*function {
+	return selectFuncs(i.funcs, func(f *function) bool { return f.kind == funcMethod && f.resource == d })
+}
+
+// functions are what belongs to no value: all but methods.
+func (i *iface) functions() []*function {
+	return selectFuncs(i.funcs, func(f *function) bool { return f.kind != funcMethod })
+}
+
+func selectFuncs(funcs []*function, want func(*function) bool) []*function {
+	var out []*function
+	for _, f := range funcs {
+		if want(f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // base gives the type behind aliases.
 func (t *typ) base() *typ {
 	for t.kind == kindAlias {
 		t = t.elem
 	}
 	return t
+}
+
+// resource is what a handle is of.
+func (t *typ) resource() *def { return t.base().elem.base().def }
+
+// isHandle tells whether t is own or borrow.
+func (t *typ) isHandle() bool {
+	k := t.base().kind
+	return k == kindOwn || k == kindBorrow
+}
+
+// anyHandle tells whether t has a handle that is asked for, at any depth.
+func (t *typ) anyHandle(is func(*typ) bool) bool {
+	if t == nil {
+		return false
+	}
+	t = t.base()
+	if t.isHandle() {
+		return is(t)
+	}
+	if t.ok.anyHandle(is) || t.err.anyHandle(is) || t.elem.anyHandle(is) {
+		return true
+	}
+	for _, list := range [][]field{t.fields, t.cases} {
+		for _, f := range list {
+			if f.typ.anyHandle(is) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isByteList tells whether t is list<u8>.
@@ -170,6 +293,10 @@ func (t *typ) String() string {
 		return "tuple<" + strings.Join(names, ", ") + ">"
 	case kindResult:
 		return resultString(t)
+	case kindOwn:
+		return t.elem.String()
+	case kindBorrow:
+		return "borrow<" + t.elem.String() + ">"
 	default:
 		return primitiveNames[t.kind]
 	}

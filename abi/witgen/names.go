@@ -53,7 +53,7 @@ var reservedNames = map[string]bool{
 	"nil": true, "true": true, "false": true, "panic": true, "append": true, "min": true, "max": true, "any": true,
 	"int8": true, "int16": true, "int32": true, "int64": true, "uint8": true, "uint16": true, "uint32": true,
 	"uint64": true, "float32": true, "float64": true, "uintptr": true, "int": true, "uint": true, "math": true,
-	"strconv": true, "struct": true,
+	"strconv": true, "struct": true, "self": true, "hs": true, "scope": true, "lifted": true,
 }
 
 // paramName makes a Go parameter name that shadows nothing that the glue uses.

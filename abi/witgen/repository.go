@@ -16,10 +16,12 @@ const (
 	hostDir  = "abi"
 	guestDir = "guest-sdk/go/internal/wit"
 	docsDir  = "docs/blocks"
+	wasiDir  = "abi/wasi"
 )
 
 // Repository gives all files of this repository that are generated from the WIT at dir, by their names from the
-// repository's root on: the host's glue, the guests' and the blocks' pages.
+// repository's root on: the host's glue, the guests' and the blocks' pages; of the standard interfaces in deps the
+// host's glue.
 func Repository(ctx context.Context, dir string) ([]File, error) {
 	set, err := Load(ctx, dir)
 	if err != nil {
@@ -33,11 +35,15 @@ func Repository(ctx context.Context, dir string) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
+	wasi, err := hostFolders(ctx, filepath.Join(dir, "deps"), modulePath+"/"+wasiDir)
+	if err != nil {
+		return nil, err
+	}
 	var out []File
 	for _, tree := range []struct {
 		dir   string
 		files []File
-	}{{hostDir, host}, {guestDir, guest}, {docsDir, Docs(set)}} {
+	}{{hostDir, host}, {guestDir, guest}, {docsDir, Docs(set)}, {wasiDir, wasi}} {
 		for _, f := range tree.files {
 			out = append(out, File{Name: path.Join(tree.dir, f.Name), Data: f.Data})
 		}

@@ -17,6 +17,8 @@ func (e *emitter) types() {
 			e.enum(d)
 		case kindFlags:
 			e.flags(d)
+		case kindResource:
+			e.writeResource(d)
 		default:
 			e.alias(d)
 		}

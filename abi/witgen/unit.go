@@ -1,6 +1,9 @@
 package witgen
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // unit is one Go package to be written, with the interfaces in it and the names that they get.
 type unit struct {
@@ -15,8 +18,13 @@ type unit struct {
 	ifaceNames map[*iface]string
 	defNames   map[*def]string
 	tagNames   map[*def]string
+	// resourceNames are the variables with the identities of resources.
+	resourceNames map[*def]string
 	// caseNames are the constants of enums, variants' tags and flags, by case.
 	caseNames map[*def][]string
+	// placed tells that the unit is written already; twin is that of this plan, once it was asked for.
+	placed bool
+	twin   *unit
 	// bare tells that functions are named without their interface: the unit is one interface.
 	bare bool
 }
@@ -27,6 +35,14 @@ type plan struct {
 	of      map[*iface]*unit
 	imports map[*iface]bool
 	exports map[*iface]bool
+}
+
+// elsewhere gives the unit as one that is written already, for another plan.
+func (u *unit) elsewhere() *unit {
+	if u.twin == nil {
+		u.twin = &unit{dir: u.dir, path: u.path, name: u.name, placed: true}
+	}
+	return u.twin
 }
 
 // add puts i and the interfaces whose types it uses into the units that place names.
@@ -56,15 +72,66 @@ func (i *iface) uses() []*iface {
 	return out
 }
 
-// target follows d, a use of another type under the same name in the same unit, to the type that is written.
+// target follows d, a use of another type under the same name in the same unit, to the type that is written. Of uses
+// of one type of another unit under one name, the first is written.
 func (p *plan) target(d *def) *def {
 	for d.typ.kind == kindAlias {
 		next := d.typ.elem.def
 		if next == nil || p.of[next.iface] != p.of[d.iface] || pascal(next.name) != pascal(d.name) {
-			return d
+			return p.firstUse(d, next)
 		}
 		d = next
 	}
+	return d
+}
+
+// firstUse gives the first use of the type next, of another unit, in d's unit under d's name.
+func (p *plan) firstUse(d, next *def) *def {
+	if next == nil || p.of[next.iface] == p.of[d.iface] {
+		return d
+	}
+	for _, i := range p.of[d.iface].ifaces {
+		for _, o := range i.defs {
+			if o.typ.kind == kindAlias && o.typ.elem.def == next && pascal(o.name) == pascal(d.name) {
+				return o
+			}
+		}
+	}
+	return d
+}
+
+// guestDefines tells whether d is a resource that guests define: one of an interface that they export.
+func (p *plan) guestDefines(d *def) bool { return p.exports[d.iface] && !p.imports[d.iface] }
+
+// check refuses what cannot be written: an interface whose resources both sides define.
+func (p *plan) check() error {
+	for _, u := range p.units {
+		for _, i := range u.ifaces {
+			if rs := i.resources(); len(rs) > 0 && p.imports[i] && p.exports[i] {
+				return fmt.Errorf("interface %s is imported and exported, and has the resource %s: the two would be different types; "+
+					"generate a package for each side, from a world that imports it and one that exports it", i.module, rs[0].name)
+			}
+			for _, f := range i.exported() {
+				if d := p.foreign(u, f); d != nil && p.exports[i] {
+					return fmt.Errorf("%s#%s: the resource %s is exported by %s, which goes into another package: generate one package of both",
+						i.module, f.name, d.name, d.iface.module)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// foreign gives a resource of guests that f passes and that is not in u; nil if there is none.
+func (p *plan) foreign(u *unit, f *function) (d *def) {
+	isForeign := func(t *typ) bool {
+		if p.guestDefines(t.resource()) && p.of[t.resource().iface] != u {
+			d = t.resource()
+		}
+		return d != nil
+	}
+	f.paramTuple().anyHandle(isForeign)
+	f.result.anyHandle(isForeign)
 	return d
 }
 
@@ -86,7 +153,7 @@ func (p *plan) nameAll() {
 	for _, u := range p.units {
 		u.taken = map[string]bool{}
 		u.defNames, u.tagNames = map[*def]string{}, map[*def]string{}
-		u.caseNames = map[*def][]string{}
+		u.caseNames, u.resourceNames = map[*def][]string{}, map[*def]string{}
 		u.nameInterfaces()
 		u.nameTypes(p.defs(u))
 	}
@@ -140,8 +207,12 @@ func (u *unit) nameTypes(defs []*def) {
 		u.defNames[d] = u.unique(name)
 	}
 	for _, d := range defs {
-		if d.typ.kind == kindVariant {
+		switch d.typ.kind {
+		case kindVariant:
 			u.tagNames[d] = u.unique(u.defNames[d] + "Tag")
+		case kindResource:
+			u.resourceNames[d] = u.unique(u.defNames[d] + "Resource")
+		default:
 		}
 	}
 	for _, d := range defs {

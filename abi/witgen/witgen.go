@@ -3,7 +3,7 @@
 // for guests in standard Go what its compiler accepts (core parameters, explicit 32-bit loads and stores), over
 // guest-sdk/go/cabi.
 //
-// It takes every WIT package and world made of value types. Resources, streams and futures are refused by name.
+// It takes every WIT package and world made of value types and resources. Streams and futures are refused by name.
 //
 // The Go types are the same on both sides:
 //
@@ -18,6 +18,8 @@
 //	variant                     struct { Tag; Value T } if all that cases carry is one type, else with a field a case
 //	result<T, E> of a function  (T, *E) for who implements it, (T, error) for who calls it
 //	result<T, E> elsewhere      canon.Result[T, E] or cabi.Result[T, E]
+//	resource                    an interface for who defines it, a pointer to a struct for who uses it
+//	own<R>, borrow<R>           that, and option<own<R>> too: nil is none
 //
 // The generator knows nothing of engines, and the code that it writes uses no reflection.
 package witgen
@@ -63,6 +65,9 @@ func HostTree(s *Set, root string) ([]File, error) {
 		}
 		return units[i.pkg]
 	})
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	var files []File
 	for _, u := range p.units {
 		f, err := hostFile(p, u, u.name+".wit.go")
@@ -93,6 +98,9 @@ func GuestTree(s *Set, root string) ([]File, error) {
 		dir := packageName(i.pkg.name) + "/" + name
 		return &unit{dir: dir, path: root + "/" + dir, name: name, bare: true}
 	})
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	var files []File
 	for _, u := range p.units {
 		fs, err := guestFiles(p, u)
@@ -119,7 +127,7 @@ func single(s *Set, opts Options) (*plan, *unit, error) {
 	if w == nil {
 		p = s.allWorlds()
 		s.placeAll(p, place)
-		return p, u, nil
+		return p, u, p.check()
 	}
 	p.sides(w)
 	for _, i := range slices.Concat(w.imports, w.exports) {
@@ -129,7 +137,7 @@ func single(s *Set, opts Options) (*plan, *unit, error) {
 		p.add(w.own, place)
 	}
 	p.nameAll()
-	return p, u, nil
+	return p, u, p.check()
 }
 
 // placeAll plans all interfaces of s and what worlds have of their own.
@@ -175,7 +183,7 @@ func (s *Set) allWorlds() *plan {
 	for _, pkg := range s.pkgs {
 		for _, i := range pkg.ifaces {
 			if !p.imports[i] && !p.exports[i] {
-				p.imports[i], p.exports[i] = true, true
+				p.imports[i], p.exports[i] = true, len(i.resources()) == 0
 			}
 		}
 	}

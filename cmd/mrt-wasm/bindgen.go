@@ -15,7 +15,7 @@ const bindgenHelp = `Writes Go for a world of a WIT file or folder. For guests t
 Go's wasip1; it needs the packages of the SDK. For hosts it is an interface to implement for each import and a
 typed function for each export.
 
-The world may use all value types of WIT; resources, streams and futures are refused by name.`
+The world may use all value types and resources of WIT; streams and futures are refused by name.`
 
 func newBindgen() *cobra.Command {
 	var opts witgen.Options

@@ -75,7 +75,7 @@ func buildSpecs(report *reporter, path string) ([]source.Spec, error) {
 		}
 		return []source.Spec{{App: filepath.Base(abs), Go: path}}, nil
 	}
-	m, err := loadManifest(report, []string{path})
+	m, err := loadManifest(report, []string{path}, &wasmFlags{})
 	if err != nil {
 		return nil, err
 	}

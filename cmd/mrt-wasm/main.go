@@ -31,9 +31,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteC()
 	failed, isFailure := errors.AsType[*failure](err)
+	code, exited := errors.AsType[exitCode](err)
 	switch {
 	case err == nil:
 		return exitOK
+	case exited:
+		return int(code)
 	case isFailure:
 		fmt.Fprintln(stderr, "mrt-wasm:", failed)
 		return exitFailure

@@ -29,7 +29,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("mrt-wasm {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		newRun(), newBuild(), newNew(), newTestComponent(), newValidate(), newBindgen(),
+		newRun(), newBuild(), newNew(), newTestComponent(), newValidate(), newInspect(), newBindgen(),
 		newInvoke(), newPublish(), newActor(), newConfig(), newVersion(), newCompletion(root),
 	)
 	markFailures(root)

@@ -24,6 +24,10 @@ const runHelp = `Builds the apps of a manifest, starts them, and serves them unt
 FILE is a manifest; DIR stands for all .yaml and .yml files in it. Several are read as one. An app is loaded again
 when its Go source or wasm file changes; requests in flight are finished by the version that took them.
 
+FILE.wasm needs no manifest: a component that handles wasi:http, or a module or component that handles one of
+mrt-wasm's own worlds, is served at every path of the front door; a wasi:cli command is run once, with what
+follows -- as its arguments, and its exit code is that of mrt-wasm.
+
 The front door (--http) serves the apps' routes. The API (--api) is Dapr's HTTP API for local programs and for the
 commands invoke and publish; on an address that others can reach it needs a token in DAPR_API_TOKEN.`
 
@@ -37,21 +41,30 @@ type runFlags struct {
 	engine                            string
 	watch                             bool
 	stopTimeout                       time.Duration
+	wasm                              wasmFlags
 }
 
 func newRun() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run FILE|DIR...",
+		Use:   "run FILE|DIR... | run FILE.wasm [-- ARG...]",
 		Short: "Build the apps of a manifest and serve them",
 		Long:  runHelp,
 		Example: `  mrt-wasm run examples/shop/manifest.yaml
   mrt-wasm run manifest.yaml components/ --data /var/lib/shop --http 0.0.0.0:80
-  mrt-wasm run . --log-level debug --watch=false`,
+  mrt-wasm run . --log-level debug --watch=false
+  mrt-wasm run hello.wasm
+  mrt-wasm run grep.wasm --dir logs::/logs:ro -- error /logs/today.txt`,
 		Args: atLeastOne("FILE|DIR"),
-		RunE: func(cmd *cobra.Command, args []string) error { return runHost(cmd, &f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if at := cmd.ArgsLenAtDash(); at >= 0 {
+				args, f.wasm.args = args[:at], args[at:]
+			}
+			return runHost(cmd, &f, args)
+		},
 	}
 	f.log.flags(cmd)
+	f.wasm.flags(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&f.http, "http", host.DefaultHTTPAddr, "address of the front door; port 0 takes a free one")
 	fs.StringVar(&f.api, "api", host.DefaultAPIAddr, "address of Dapr's HTTP API; port 0 takes a free one")
@@ -84,7 +97,7 @@ func runHost(cmd *cobra.Command, f *runFlags, paths []string) error {
 	if pretty {
 		report.people = cmd.ErrOrStderr()
 	}
-	m, err := loadManifest(report, paths)
+	m, err := loadManifest(report, paths, &f.wasm)
 	if err != nil {
 		return err
 	}
@@ -97,12 +110,20 @@ func runHost(cmd *cobra.Command, f *runFlags, paths []string) error {
 	if f.watch {
 		live.watch(cmd.Context(), builder, m) // before the build, so that no change is missed
 	}
+	command := ""
+	if file, ok := soleWasm(paths); ok && isCommand(file) {
+		command = m.Apps[0].Name()
+	}
 	h, err := untilSignal(cmd.Context(), signals, func(ctx context.Context) (*host.Host, error) {
-		return start(ctx, f, m, builder, log)
+		return start(ctx, f, m, builder, log, stdio{cmd, command != ""})
 	})
 	if err != nil || h == nil {
 		live.close()
 		return err
+	}
+	if command != "" {
+		live.close()
+		return runCommand(h, command, signals, f.stopTimeout)
 	}
 	report.ready(cmd.OutOrStdout(), h, time.Since(begin))
 	live.serve(h)
@@ -116,8 +137,14 @@ func runHost(cmd *cobra.Command, f *runFlags, paths []string) error {
 	return stop(h, live.close, signals, f.stopTimeout)
 }
 
-// loadManifest reads the manifest and reports its warnings.
-func loadManifest(report *reporter, paths []string) (*manifest.Manifest, error) {
+// loadManifest reads the manifest, or makes that of a wasm file, and reports its warnings.
+func loadManifest(report *reporter, paths []string, wasm *wasmFlags) (*manifest.Manifest, error) {
+	if file, ok := soleWasm(paths); ok {
+		return wasmManifest(file, wasm)
+	}
+	if flag := wasm.given(); flag != "" {
+		return nil, usagef("%s is for a wasm file that is run without a manifest; write it into the manifest", flag)
+	}
 	m, err := readManifest(paths, false)
 	if err != nil {
 		return nil, fmt.Errorf("the manifest has errors:\n%w", err)
@@ -126,8 +153,14 @@ func loadManifest(report *reporter, paths []string) (*manifest.Manifest, error) 
 	return m, nil
 }
 
-// start builds the apps and starts the host.
-func start(ctx context.Context, f *runFlags, m *manifest.Manifest, b *source.Builder, log *slog.Logger) (*host.Host, error) {
+// stdio are the streams of a command that runs in the terminal.
+type stdio struct {
+	cmd *cobra.Command
+	use bool
+}
+
+// start builds the apps and starts the host; one that runs a command in the terminal is not started.
+func start(ctx context.Context, f *runFlags, m *manifest.Manifest, b *source.Builder, log *slog.Logger, std stdio) (*host.Host, error) {
 	// Before the build, which writes into the folder too.
 	if err := host.CheckDataDir(f.data); err != nil {
 		return nil, err
@@ -139,14 +172,18 @@ func start(ctx context.Context, f *runFlags, m *manifest.Manifest, b *source.Bui
 	if err != nil {
 		return nil, err
 	}
-	h, err := host.New(ctx, host.Options{
+	o := host.Options{
 		Manifest: m, DataDir: f.data, CacheDir: f.cache, HTTPAddr: f.http, APIAddr: f.api,
 		APIToken: os.Getenv(tokenEnv), Namespace: f.namespace, Log: log,
 		Drivers: drivers, Interpreter: f.engine == "interpreter",
 		Loader: source.Loader{Builder: b}, Version: readVersion().Version,
-	})
-	if err != nil {
-		return nil, err
+	}
+	if std.use {
+		o.Stdin, o.Stdout, o.Stderr = std.cmd.InOrStdin(), std.cmd.OutOrStdout(), std.cmd.ErrOrStderr()
+	}
+	h, err := host.New(ctx, o)
+	if err != nil || std.use {
+		return h, err
 	}
 	if err := h.Start(ctx); err != nil {
 		return nil, errors.Join(err, h.Stop(context.WithoutCancel(ctx)))

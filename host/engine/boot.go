@@ -47,6 +47,10 @@ func (p *Pool) takeImage(ctx context.Context) (*image, error) {
 		return nil, fmt.Errorf("the second start, which finds out what is random: %w", err)
 	}
 	defer second.close(context.WithoutCancel(ctx))
+	handles, ok := first.saveHandles()
+	if !ok {
+		return nil, errOwnHandles
+	}
 	slotSize := uint64(0)
 	if p.slots != nil {
 		slotSize = p.slots.size
@@ -60,7 +64,7 @@ func (p *Pool) takeImage(ctx context.Context) (*image, error) {
 	}
 	var unknown int
 	img.generators, unknown = findGenerators(first.mem.buf, second.mem.buf)
-	img.key = p.key
+	img.key, img.handles = p.key, handles
 	p.log.DebugContext(ctx, "what differs between two starts of the app is the same in all of its instances, random number generators excepted",
 		"bytes", unknown)
 	img.arena = first.arena
@@ -74,12 +78,15 @@ func (p *Pool) coldStart(ctx context.Context, how startup) (*Instance, error) {
 	defer cancel()
 	inst := p.newInstance(&memory{limit: p.limits.Memory})
 	inst.stdout.log, inst.stderr.log = how.stdout, how.stderr
-	clock := how.clock
-	inst.boot = &clock
 	cctx := inst.carriedBy(ctx)
 	inst.call = cctx
-	cfg := p.moduleConfig.WithNanotime(clock.nanotime, 1).WithWalltime(clock.walltime, 1).
-		WithRandSource(how.random)
+	cfg := p.moduleConfig
+	if !how.real {
+		clock := how.clock
+		clock.random = how.random
+		inst.boot = &clock
+		cfg = cfg.WithNanotime(clock.nanotime, 1).WithWalltime(clock.walltime, 1).WithRandSource(how.random)
+	}
 	err := inst.try(cctx, func(ctx context.Context) error { return inst.startCold(ctx, cfg) })
 	inst.endCall()
 	if err != nil {
@@ -139,12 +146,23 @@ func (i *Instance) bind(r *rewritten) error {
 
 // fromImage makes an instance from the pool's image.
 func (p *Pool) fromImage(ctx context.Context) (*Instance, error) {
+	if p.noImage.Load() {
+		return p.coldStart(ctx, startup{real: true, stdout: p.stdout, stderr: p.stderr})
+	}
 	img, err := p.ensureImage(ctx)
+	if errors.Is(err, errOwnHandles) {
+		p.noImage.Store(true)
+		p.log.InfoContext(ctx, "the app cannot have an image: it is started anew for each call, which takes long", "reason", err)
+		return p.fromImage(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return p.clone(ctx, img)
 }
+
+// errOwnHandles says that a guest that has started cannot be cloned.
+var errOwnHandles = errors.New("when it has started it holds handles of resources that its instances cannot share")
 
 // clone makes an instance from an image.
 func (p *Pool) clone(ctx context.Context, img *image) (*Instance, error) {
@@ -186,6 +204,7 @@ func (i *Instance) startClone(ctx context.Context) error {
 		g.Set(img.globals[k])
 	}
 	i.arena = img.arena
+	i.resetHandles(img.handles)
 	i.unseeded = true
 	return nil
 }
@@ -215,12 +234,13 @@ func (i *Instance) reset() error {
 	for k, g := range i.globals {
 		g.Set(i.image.globals[k])
 	}
+	i.resetHandles(i.image.handles)
 	if i.trap != nil {
 		// The functions' stacks may have grown, and their state is not that of a call that returned.
 		i.trap = nil
 		i.dropFuncs()
 	}
-	i.mayNotLeave, i.outside = false, false
+	i.outside = false
 	i.unseeded = true
 	p.counters.resets.Add(1)
 	return nil

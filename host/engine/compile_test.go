@@ -36,7 +36,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"wat", []byte("(module)"), "wat2wasm"},
 		{"bytes", []byte{1, 2, 3, 0xff}, "found a file that starts with 01 02 03 ff"},
 		{"only the magic", []byte("\x00asm\x01"), "cut off"},
-		{"a component", []byte("\x00asm\x0d\x00\x01\x00"), "components are not supported yet"},
+		{"an old component", []byte("\x00asm\x0c\x00\x01\x00"), "not a valid component"},
 		{"version 2", []byte("\x00asm\x02\x00\x00\x00"), "found version 2"},
 		{"cut off", good[:len(good)-3], "cut off"},
 		{"a section of lies", []byte("\x00asm\x01\x00\x00\x00\x03\x04\x9d\xaa\xa0\x41"), "136844573 items cannot be in 4 bytes"},

@@ -23,17 +23,34 @@ type callContext struct {
 // keptKey is the context key of a kept instance's innermost call.
 type keptKey struct{ kept *Kept }
 
+// callKey is the context key of an instance's innermost call.
+type callKey struct{ inst *Instance }
+
+// serves tells whether ctx belongs to the call that the instance is in.
+func (i *Instance) serves(ctx context.Context) bool {
+	c, ok := ctx.Value(callKey{i}).(*callContext)
+	return ok && i.call == context.Context(c)
+}
+
 // around makes c the context of a call whose caller gave ctx.
 func (c *callContext) around(ctx context.Context) context.Context {
 	c.Context = ctx
 	return c
 }
 
-// Value gives the instance for instanceKey, and the call itself for keptKey.
+// Value gives the instance for instanceKey and moduleKey, and the call itself for callKey and keptKey.
 func (c *callContext) Value(key any) any {
 	switch key := key.(type) {
 	case instanceKey:
 		return c.inst
+	case moduleKey:
+		if c.inst.pool.module == key.module {
+			return c.inst
+		}
+	case callKey:
+		if c.inst == key.inst {
+			return c
+		}
 	case keptKey:
 		if key.kept == c.kept {
 			return c

@@ -30,6 +30,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/mrt-wasm/mrt-wasm/abi/component"
 )
 
 // Config configures an Engine. The zero value is valid.
@@ -48,6 +50,9 @@ type Config struct {
 	// Uninterruptible compiles guests without checks for their deadline. A guest that loops then never ends. It is
 	// there to measure what the checks cost.
 	Uninterruptible bool
+	// Graph runs each component as a graph of its core modules, also where they could be made one: for suspected faults
+	// of that, and for tests.
+	Graph bool
 	// Workers is how many functions of a module are compiled at a time; 0 is one per CPU.
 	Workers int
 }
@@ -157,18 +162,48 @@ func probe(dir string) error {
 	return nil
 }
 
-// Compile checks and compiles a module; name stands in errors and logs. A module that was compiled before comes from
-// the cache.
+// Compile checks and compiles a core module or a component; name stands in errors and logs. A module that was compiled
+// before comes from the cache. The module may keep wasm, which must not change any more.
 func (e *Engine) Compile(ctx context.Context, name string, wasm []byte) (*Module, error) {
+	return e.Compose(ctx, name, wasm, nil)
+}
+
+// Compose is Compile for a component some of whose imports are the exports of other components: deps has these by the
+// interface's name, with a version, which stands for all that are compatible, or without.
+func (e *Engine) Compose(ctx context.Context, name string, wasm []byte, deps map[string][]byte) (*Module, error) {
 	if err := sniff(name, wasm); err != nil {
 		return nil, err
 	}
+	start := time.Now()
+	ctx = experimental.WithCompilationWorkers(ctx, e.cfg.Workers)
+	var m *Module
+	var err error
+	switch {
+	case component.IsComponent(wasm):
+		m, err = e.compileComponent(ctx, name, wasm, deps)
+	case len(deps) > 0:
+		return nil, fmt.Errorf("%s: this is a core module; only a component can be composed with others", name)
+	default:
+		if m, err = e.compileCore(ctx, name, wasm); err == nil {
+			err = m.check()
+		}
+	}
+	if err != nil {
+		if m != nil {
+			err = errors.Join(err, m.closeCode(ctx))
+		}
+		return nil, err
+	}
+	e.log.DebugContext(ctx, "module is compiled", "module", name, "bytes", len(wasm), "took", time.Since(start))
+	return m, nil
+}
+
+// compileCore compiles a core module.
+func (e *Engine) compileCore(ctx context.Context, name string, wasm []byte) (*Module, error) {
 	wasm, err := prepare(wasm)
 	if err != nil {
 		return nil, compileError(name, err)
 	}
-	start := time.Now()
-	ctx = experimental.WithCompilationWorkers(ctx, e.cfg.Workers)
 	m := e.compileRewritten(ctx, name, wasm)
 	if m == nil {
 		compiled, err := e.compile(ctx, e.checked, wasm)
@@ -177,10 +212,9 @@ func (e *Engine) Compile(ctx context.Context, name string, wasm []byte) (*Module
 		}
 		m = newModule(e, name, compiled)
 	}
-	if err := m.check(); err != nil {
-		return nil, errors.Join(err, m.compiled.Close(ctx))
+	if mem, ok := m.compiled.ExportedMemories()[memoryName]; ok {
+		m.minMemory = uint64(mem.Min()) * pageSize
 	}
-	e.log.DebugContext(ctx, "module is compiled", "module", name, "bytes", len(wasm), "took", time.Since(start))
 	return m, nil
 }
 

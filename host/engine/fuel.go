@@ -37,8 +37,15 @@ func yield(ctx context.Context, _ api.Module, stack []uint64) {
 
 // spent is the fuel that the instance has used since it was made.
 func (i *Instance) spent() uint64 {
-	if i.fuel == nil {
+	left := int64(0)
+	switch {
+	case i.fuel != nil:
+		left = int64(i.fuel.Get())
+	case len(i.fuels) == 0:
 		return 0
 	}
-	return uint64(max(i.given-int64(i.fuel.Get()), 0))
+	for _, g := range i.fuels {
+		left += int64(g.Get())
+	}
+	return uint64(max(i.given-left, 0))
 }

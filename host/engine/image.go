@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"sync"
+
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // image is the state of a guest that has started: what every instance of a pool begins with, and what it is brought
@@ -19,6 +21,8 @@ type image struct {
 	ahead int64
 	// arena is where the guest's arena is, 0 if it has none.
 	arena uint32
+	// handles are the guest's, by component instance.
+	handles []*canon.Saved
 	// key tells what was started, and sum, made by sumOnce, what has come of it.
 	key, sum [sha256.Size]byte
 	sumOnce  sync.Once

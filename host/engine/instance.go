@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // Instance is one running copy of an app's module.
@@ -21,18 +22,33 @@ import (
 type Instance struct {
 	pool   *Pool
 	module api.Module
-	mem    *memory
+	// starting is the module while its start function runs and module is not known.
+	starting api.Module
+	mem      *memory
 	// funcs are the functions called so far. Each holds a stack of its own, so they are made when first needed and
 	// kept, and none may be entered twice.
-	funcs        map[string]function
-	realloc      function
-	reallocStack [4]uint64
+	funcs map[string]function
+	// main is the instance as its host functions see it that are given no other side.
+	main side
+	// components has one entry for each component instance: one for a core module.
+	components []componentState
+	single     [1]componentState
+	// sides are the instance as the canonical options of a component see it.
+	sides []side
+	// parts are the core instances of a component that is run as a graph, memories theirs, and fuels count the fuel of
+	// those that have a counter; nil where module is all.
+	parts    []api.Module
+	memories []partMemory
+	fuels    []api.Global
+	// resources are the identities of the plan's resources in this instance, callees the functions that its component
+	// instances call of each other, and caller is the component instance that drops a handle.
+	resources []*canon.Resource
+	callees   []callee
+	caller    int
 	// calling is true while guest code runs, and for good once the instance is closed.
 	calling atomic.Bool
 	// outside is true while the guest waits for a host function: only then may it be entered again (Kept.Do).
 	outside bool
-	// mayNotLeave is true while the guest allocates for the host: it may then not call imports.
-	mayNotLeave bool
 	// trap is what ended the instance; nil while it is usable.
 	trap *abi.Trap
 	// call is the context of the current call, and between calls the pool's.
@@ -68,13 +84,22 @@ type Instance struct {
 type function struct {
 	fn    api.Function
 	slots int
+	// entered are the component instances that a call enters.
+	entered []int
+	// cleans is the component instance that the function cleans up; nil if it is no clean-up.
+	cleans *componentState
 }
 
-var _ abi.Guest = (*Instance)(nil)
+var _ canon.Side = (*Instance)(nil)
 
 // newInstance makes what holds an instance.
 func (p *Pool) newInstance(mem *memory) *Instance {
 	inst := &Instance{pool: p, mem: mem}
+	inst.components = inst.single[:]
+	inst.main = side{Instance: inst, comp: &inst.components[0], mem: mem, allocator: coreRef{name: reallocName}}
+	if prog := p.module.program; prog != nil {
+		prog.prepare(inst)
+	}
 	inst.stdout = output{inst: inst, log: p.stdout}
 	inst.stderr = output{inst: inst, log: p.stderr, panics: true}
 	return inst
@@ -124,6 +149,9 @@ func (i *Instance) try(ctx context.Context, f func(context.Context) error) (err 
 // instantiate has the runtime make the module's instance.
 func (i *Instance) instantiate(ctx context.Context, cfg wazero.ModuleConfig) error {
 	p := i.pool
+	if p.module.isGraph() {
+		return i.instantiateGraph(ctx, cfg)
+	}
 	cfg = cfg.WithStdout(&i.stdout).WithStderr(&i.stderr).WithNanosleep(i.sleep)
 	ictx := experimental.WithMemoryAllocator(ctx, i.mem)
 	ictx = experimental.WithImportResolver(ictx, p.resolve)
@@ -150,7 +178,7 @@ func (i *Instance) start(ctx context.Context) error {
 }
 
 // Memory implements abi.Guest.
-func (i *Instance) Memory() []byte { return i.mem.buf }
+func (i *Instance) Memory() []byte { return i.main.Memory() }
 
 // Arena implements canon.Arena.
 func (i *Instance) Arena() uint32 { return i.arena }
@@ -170,7 +198,7 @@ func (i *Instance) findArena(ctx context.Context) error {
 
 // Has implements abi.Guest.
 func (i *Instance) Has(name string) bool {
-	_, ok := i.pool.module.exports[name]
+	_, ok := i.pool.module.find(name)
 	return ok
 }
 
@@ -202,14 +230,35 @@ func (i *Instance) Call(ctx context.Context, name string, stack []uint64) error 
 			Reason: fmt.Sprintf("the call needs a stack of %d values, found %d", f.slots, len(stack)),
 		}
 	}
-	return i.enter(i.carriedBy(ctx), name, f, stack)
+	return i.callExport(i.carriedBy(ctx), name, &f, stack)
+}
+
+// callExport calls a function for the host.
+func (i *Instance) callExport(ctx context.Context, name string, f *function, stack []uint64) error {
+	for _, c := range f.entered {
+		if i.components[c].entered {
+			return &abi.Trap{App: i.pool.app, Func: name, Kind: abi.TrapHost, Reason: "the component instance is in a call"}
+		}
+		i.components[c].entered = true
+	}
+	if f.cleans != nil {
+		f.cleans.mayNotLeave = true
+	}
+	stop := i.watch(ctx)
+	err := i.enter(ctx, name, f.fn, stack)
+	stop()
+	if f.cleans != nil {
+		f.cleans.mayNotLeave = false
+	}
+	i.leaveAll(f.entered)
+	return err
 }
 
 // enter runs guest code.
-func (i *Instance) enter(ctx context.Context, name string, f function, stack []uint64) error {
+func (i *Instance) enter(ctx context.Context, name string, f api.Function, stack []uint64) error {
 	err := ctx.Err()
 	if err == nil {
-		err = f.fn.CallWithStack(ctx, stack)
+		err = f.CallWithStack(ctx, stack)
 	}
 	if err == nil && !i.pool.module.engine.cfg.Uninterruptible {
 		// A result that comes late is none. And where the runtime watches over ctx, it may be closing the module just
@@ -223,7 +272,26 @@ func (i *Instance) enter(ctx context.Context, name string, f function, stack []u
 }
 
 func (i *Instance) lookup(name string) (function, error) {
-	fn := i.module.ExportedFunction(name)
+	m := i.pool.module
+	found, ok := m.find(name)
+	if !ok {
+		found = name // one that the rewriter has added
+	}
+	f := function{}
+	ref := coreRef{name: found}
+	if strings.HasPrefix(found, postReturn) {
+		f.cleans = i.main.comp
+	}
+	if m.program != nil && ok {
+		x := m.program.exports[found]
+		ref, f.cleans = x.ref, nil
+		if x.post {
+			f.cleans = i.sides[x.side].comp
+		} else {
+			f.entered = x.entered
+		}
+	}
+	fn := i.core(ref)
 	if fn == nil {
 		return function{}, &abi.Trap{
 			App: i.pool.app, Func: name, Kind: abi.TrapABI,
@@ -231,7 +299,7 @@ func (i *Instance) lookup(name string) (function, error) {
 		}
 	}
 	d := fn.Definition()
-	f := function{fn: fn, slots: max(len(d.ParamTypes()), len(d.ResultTypes()))}
+	f.fn, f.slots = fn, max(len(d.ParamTypes()), len(d.ResultTypes()))
 	if i.funcs == nil {
 		i.funcs = make(map[string]function, 2)
 	}
@@ -241,47 +309,25 @@ func (i *Instance) lookup(name string) (function, error) {
 
 // dropFuncs gives up the functions, each of which has a stack.
 func (i *Instance) dropFuncs() {
-	i.funcs, i.realloc = nil, function{}
+	i.funcs, i.main.realloc = nil, nil
+	for k := range i.sides {
+		i.sides[k].realloc = nil
+	}
+	for k := range i.callees {
+		i.callees[k].core, i.callees[k].post = functions{}, functions{}
+	}
 }
 
 // Realloc implements abi.Guest.
 func (i *Instance) Realloc(ctx context.Context, old, oldSize, align, size uint32) uint32 {
-	if i.trap != nil {
-		panic(i.trap)
-	}
-	if i.realloc.fn == nil {
-		i.realloc = function{fn: i.module.ExportedFunction(reallocName), slots: len(i.reallocStack)}
-	}
-	if i.realloc.fn == nil {
-		abi.Trapf("the guest exports no %s, which is needed to pass strings and lists to it", reallocName)
-	}
-	if i.mayNotLeave {
-		abi.Trapf("%s is entered twice", reallocName)
-	}
-	ctx = i.carriedBy(ctx)
-	i.mayNotLeave = true
-	i.reallocStack = [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(size)}
-	err := i.enter(ctx, reallocName, i.realloc, i.reallocStack[:])
-	i.mayNotLeave = false
-	if err != nil {
-		panic(i.trap)
-	}
-	ptr := uint32(i.reallocStack[0])
-	if align != 0 && ptr%align != 0 {
-		i.lied(ctx, "%s(align %d, size %d) gave %#x, which is not aligned", reallocName, align, size, ptr)
-	}
-	if uint64(ptr)+uint64(size) > uint64(len(i.mem.buf)) {
-		i.lied(ctx, "%s(align %d, size %d) gave %#x, which ends past the memory of %#x bytes",
-			reallocName, align, size, ptr, len(i.mem.buf))
-	}
-	return ptr
+	return i.main.Realloc(ctx, old, oldSize, align, size)
 }
 
-// lied ends the instance for breaking the ABI.
-func (i *Instance) lied(ctx context.Context, format string, args ...any) {
-	trap := &abi.Trap{Kind: abi.TrapABI, Reason: fmt.Sprintf(format, args...)}
-	panic(i.ended(ctx, reallocName, trap))
-}
+// Handles implements canon.Side.
+func (i *Instance) Handles() *canon.Handles { return i.main.Handles() }
+
+// Encoding implements canon.Side.
+func (i *Instance) Encoding() canon.Encoding { return i.main.encoding }
 
 // endCall writes out what the guest left unfinished in its output.
 func (i *Instance) endCall() {
@@ -311,7 +357,7 @@ func (i *Instance) settle() bool {
 	i.meter()
 	p := i.pool
 	if i.trap == nil && p.policy == Reuse {
-		return !i.module.IsClosed() && !i.calling.Load()
+		return !i.closed() && !i.calling.Load()
 	}
 	return i.image != nil && i.clean()
 }
@@ -333,11 +379,8 @@ func (i *Instance) close(ctx context.Context) {
 		return
 	}
 	i.endCall()
-	var err error
-	if i.module != nil {
-		err = i.module.Close(ctx)
-	}
-	if err := errors.Join(err, i.mem.release()); err != nil {
+	i.resetHandles(nil)
+	if err := i.closeModules(ctx); err != nil {
 		i.pool.log.WarnContext(ctx, "an instance did not close cleanly", "error", err)
 	}
 }

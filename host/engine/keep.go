@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 var (
@@ -43,6 +44,8 @@ type Kept struct {
 	fuel int64
 	// mark is what Rollback goes back to; nil without one.
 	mark *delta
+	// handles are those that it had at the mark.
+	handles []*canon.Saved
 	// stale tells that the generators are those of an earlier time.
 	stale bool
 }
@@ -64,6 +67,10 @@ func (p *Pool) Keep(ctx context.Context, saved []byte) (*Kept, error) {
 	}
 	p.kept++
 	p.mu.Unlock()
+	if err := p.keepable(); err != nil {
+		p.unkeep()
+		return nil, err
+	}
 	k, err := p.keep(ctx, saved)
 	if err != nil {
 		p.unkeep()
@@ -216,7 +223,7 @@ func (k *Kept) Close(ctx context.Context) {
 
 // clean resets the instance and tells whether that worked.
 func (i *Instance) clean() bool {
-	if i.module.IsClosed() || i.calling.Load() || i.trap != nil && i.trap.Kind == abi.TrapHost {
+	if i.closed() || i.calling.Load() || i.trap != nil && i.trap.Kind == abi.TrapHost {
 		// After a bug of the host nothing is known about the runtime's state.
 		return false
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // Mark remembers the instance as it is now, for Rollback. The last Mark counts. It fails with ErrNoImage for an app
@@ -16,9 +19,14 @@ func (k *Kept) Mark() error {
 	if err := k.sound(); err != nil {
 		return err
 	}
+	handles, ok := k.inst.saveHandles()
+	if !ok {
+		return k.ownHandles("marked")
+	}
 	if k.mark == nil {
 		k.mark = k.pool.deltas.get()
 	}
+	k.handles = handles
 	if err := k.inst.diff(k.mark); err != nil {
 		k.forget()
 		return fmt.Errorf("app %s: mark an instance: %w", k.pool.app, err)
@@ -46,6 +54,7 @@ func (k *Kept) Rollback() error {
 		}
 	}
 	k.stale = true
+	k.inst.resetHandles(k.handles)
 	return k.inst.apply(k.mark)
 }
 
@@ -74,6 +83,9 @@ func (k *Kept) Save() ([]byte, error) {
 		return nil, err
 	}
 	p := k.pool
+	if !k.inst.hasOnly(k.inst.image.handles) {
+		return nil, k.ownHandles("saved")
+	}
 	d := p.deltas.get()
 	defer p.deltas.put(d)
 	if err := k.inst.diff(d); err != nil {
@@ -82,6 +94,18 @@ func (k *Kept) Save() ([]byte, error) {
 	var record []byte
 	record, d.scratch = encodeRecord(k.inst.image, d, k.inst.now(), d.scratch)
 	return record, nil
+}
+
+// ownHandles says that an instance has what cannot be written down.
+func (k *Kept) ownHandles(what string) error {
+	return fmt.Errorf("app %s: want an instance without handles of its own, found %d handles of resources such as streams and "+
+		"sockets; an instance that holds them cannot be %s: drop them before the call ends", k.pool.app, k.inst.handles(), what)
+}
+
+// hasOnly tells whether the instance's handles are those that its image has.
+func (i *Instance) hasOnly(handles []*canon.Saved) bool {
+	own, ok := i.saveHandles()
+	return ok && reflect.DeepEqual(own, handles)
 }
 
 // hold keeps calls off while a method that is none runs.

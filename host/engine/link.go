@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // hostModule is a module of host functions.
@@ -42,34 +41,65 @@ func (r *runner) instantiateHost(ctx context.Context, b wazero.HostModuleBuilder
 
 // link checks a module's imports and exports against what the host provides and expects, and makes the host modules.
 func (r *runner) link(ctx context.Context, m *Module, cfg PoolConfig) (map[string]hostModule, error) {
-	offered, err := offer(r.wasi, cfg.Funcs)
+	offered, err := newOffer(r.wasi, cfg.Funcs)
 	if err != nil {
 		return nil, fmt.Errorf("app %s: %w", cfg.App, err)
 	}
-	problems := append(checkImports(m, offered), checkExports(m, cfg.Exports)...)
+	imports := m.imports
+	if m.program == nil {
+		imports = dedupe(imports)
+	}
+	chosen, problems := offered.choose(imports)
+	problems = append(problems, m.checkIntrinsics()...)
+	problems = append(problems, checkExports(m, cfg.Exports)...)
 	if len(problems) > 0 {
 		return nil, &LinkError{App: cfg.App, Module: m.name, Problems: problems}
 	}
-	builders := map[string]wazero.HostModuleBuilder{}
-	for _, imp := range dedupe(m.imports) {
-		if imp.Module == wasi_snapshot_preview1.ModuleName {
-			continue
-		}
-		b, ok := builders[imp.Module]
-		if !ok {
-			b = r.runtime.NewHostModuleBuilder(imp.Module)
-			builders[imp.Module] = b
-		}
-		fn := offered[imp.Module][imp.Name].fn
-		b.NewFunctionBuilder().
-			WithGoModuleFunction(&hostFunc{fn: fn, name: fn.ExportName()}, apiTypes(fn.Params), apiTypes(fn.Results)).
-			Export(imp.Name)
+	b := builders{r: r, modules: map[string]wazero.HostModuleBuilder{}}
+	if m.program != nil {
+		m.program.trampolines(b, chosen, offered)
 	}
+	for k, imp := range imports {
+		if m.program != nil {
+			break
+		}
+		if fn := chosen[k].fn; fn.Call != nil {
+			b.add(imp, &hostFunc{fn: fn, name: fn.ExportName(), side: mainSide})
+		}
+	}
+	for _, imp := range dedupe(m.intrinsics) {
+		b.add(imp, m.intrinsic(imp))
+	}
+	linked, err := b.build(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("app %s: %w", cfg.App, err)
+	}
+	return linked, nil
+}
+
+// builders make host modules.
+type builders struct {
+	r       *runner
+	modules map[string]wazero.HostModuleBuilder
+}
+
+// add adds what provides an import.
+func (b builders) add(imp Import, fn api.GoModuleFunction) {
+	m, ok := b.modules[imp.Module]
+	if !ok {
+		m = b.r.runtime.NewHostModuleBuilder(imp.Module)
+		b.modules[imp.Module] = m
+	}
+	m.NewFunctionBuilder().WithGoModuleFunction(fn, apiTypes(imp.Params), apiTypes(imp.Results)).Export(imp.Name)
+}
+
+// build makes the modules.
+func (b builders) build(ctx context.Context) (map[string]hostModule, error) {
 	linked := map[string]hostModule{}
-	for name, b := range builders {
-		h, err := r.instantiateHost(ctx, b)
+	for name, m := range b.modules {
+		h, err := b.r.instantiateHost(ctx, m)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("app %s: link %s: %w", cfg.App, name, err), closeLinked(ctx, linked))
+			return nil, errors.Join(fmt.Errorf("link %s: %w", name, err), closeLinked(ctx, linked))
 		}
 		linked[name] = h
 	}
@@ -102,35 +132,6 @@ func apiTypes(vs []abi.ValType) []api.ValueType {
 	return out
 }
 
-// provided is a host function and its signature; fn is empty for WASI.
-type provided struct {
-	fn  abi.Func
-	sig signature
-}
-
-// offer gives all that the host provides, by module and name.
-func offer(wasi hostModule, funcs []abi.Func) (map[string]map[string]provided, error) {
-	offered := map[string]map[string]provided{wasi_snapshot_preview1.ModuleName: {}}
-	for name, d := range wasi.compiled.ExportedFunctions() {
-		offered[wasi_snapshot_preview1.ModuleName][name] = provided{sig: signatureOf(d)}
-	}
-	for _, f := range funcs {
-		byName, ok := offered[f.Module]
-		if !ok {
-			byName = map[string]provided{}
-			offered[f.Module] = byName
-		}
-		if _, dup := byName[f.Name]; dup {
-			return nil, fmt.Errorf("the host function %s is provided twice", f.ExportName())
-		}
-		if f.Call == nil {
-			return nil, fmt.Errorf("the host function %s has no code", f.ExportName())
-		}
-		byName[f.Name] = provided{fn: f, sig: signature{params: f.Params, results: f.Results}}
-	}
-	return offered, nil
-}
-
 // LinkError says all that keeps a module from being linked.
 type LinkError struct {
 	// App and Module name who wanted to run what.
@@ -142,60 +143,6 @@ type LinkError struct {
 // Error lists all problems, one a line.
 func (e *LinkError) Error() string {
 	return fmt.Sprintf("app %s: the module %s cannot be linked:\n\t%s", e.App, e.Module, strings.Join(e.Problems, "\n\t"))
-}
-
-func checkImports(m *Module, offered map[string]map[string]provided) []string {
-	var problems []string
-	unknown := map[string]bool{}
-	for _, imp := range dedupe(m.imports) {
-		byName, ok := offered[imp.Module]
-		if !ok {
-			if !unknown[imp.Module] {
-				unknown[imp.Module] = true
-				problems = append(problems, unknownInterface(imp.Module, imp.Name, slices.Sorted(maps.Keys(offered))))
-			}
-			continue
-		}
-		p, ok := byName[imp.Name]
-		if !ok {
-			problems = append(problems, unknownFunc(imp, slices.Sorted(maps.Keys(byName))))
-			continue
-		}
-		if want := (signature{params: imp.Params, results: imp.Results}); !want.equal(p.sig) {
-			problems = append(problems, fmt.Sprintf("import %s#%s: the host's function is %s, the module expects %s; "+
-				"generate the bindings of the guest anew", imp.Module, imp.Name, p.sig, want))
-		}
-	}
-	return problems
-}
-
-// unknownInterface describes an import of which the host knows not even the interface.
-func unknownInterface(iface, fn string, have []string) string {
-	s := fmt.Sprintf("import %s#%s: nobody provides the interface %s", iface, fn, iface)
-	switch iface {
-	case "gojs", "go":
-		return s + "; the module is built for the browser: build it with GOOS=wasip1"
-	case "env":
-		return s + "; the linker left a symbol undefined"
-	}
-	base, _, _ := strings.Cut(iface, "@")
-	for _, h := range have {
-		if hb, version, _ := strings.Cut(h, "@"); hb == base {
-			return s + "; the host has version " + version
-		}
-	}
-	if near := nearest(iface, have); near != "" {
-		return s + "; did you mean " + near + "?"
-	}
-	return s + "; the host has " + strings.Join(have, ", ")
-}
-
-func unknownFunc(imp Import, have []string) string {
-	s := fmt.Sprintf("import %s#%s: the interface has no such function", imp.Module, imp.Name)
-	if near := nearest(imp.Name, have); near != "" {
-		return s + "; did you mean " + near + "?"
-	}
-	return s + "; it has " + strings.Join(have, ", ")
 }
 
 // checkExports checks the handlers that the module exports, and the functions that the Canonical ABI needs.
@@ -214,40 +161,57 @@ func checkExports(m *Module, expected []abi.Func) []string {
 		params:  []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32},
 		results: []abi.ValType{abi.I32},
 	})
-	exported := m.Interfaces()
+	exported := map[string]bool{}
+	for _, iface := range m.Interfaces() {
+		exported[abi.Track(iface)] = true
+	}
 	for _, f := range expected {
-		if !slices.Contains(exported, f.Module) {
+		if !exported[abi.Track(f.Module)] {
 			continue
 		}
-		if _, ok := m.exports[f.ExportName()]; !ok {
+		name, ok := m.find(f.ExportName())
+		if !ok {
 			problems = append(problems, fmt.Sprintf("export %s: the module exports other functions of the interface, "+
 				"but not this one", f.ExportName()))
 			continue
 		}
-		check(f.ExportName(), signature{params: f.Params, results: f.Results})
-		if _, ok := m.exports[f.PostReturnName()]; ok {
-			check(f.PostReturnName(), signature{params: f.Results})
+		if found := m.types[name]; found != "" && f.Type != "" && found != f.Type {
+			problems = append(problems, fmt.Sprintf("export %s: want %s, found %s; build the component with the host's version "+
+				"of the interface", name, f.Type, found))
+			continue
+		}
+		check(name, signature{params: f.Params, results: f.Results})
+		if post, ok := m.find(f.PostReturnName()); ok {
+			check(post, signature{params: f.Results})
 		}
 	}
 	return problems
 }
 
+// mainSide stands for the instance itself.
+const mainSide = -1
+
 // hostFunc is a host function as the runtime calls it.
 type hostFunc struct {
 	fn   abi.Func
 	name string
+	// side is the caller's.
+	side int
 }
 
 // Call implements api.GoModuleFunction. It allocates nothing. The caller is found by the context and not by the
 // module argument, which may be a module between.
-func (h *hostFunc) Call(ctx context.Context, _ api.Module, stack []uint64) {
-	inst := instanceOf(ctx)
-	defer h.recovered(ctx, inst)
-	if inst.mayNotLeave {
-		abi.Trapf("called while the guest allocates memory for the host (%s); that must not call imports", reallocName)
+func (h *hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
+	inst := callerOf(ctx, mod)
+	defer recovered(ctx, inst, h.name)
+	s, g := &inst.main, canon.Side(inst)
+	if h.side != mainSide {
+		s = &inst.sides[h.side]
+		g = s
 	}
+	s.comp.leave()
 	inst.outside = true
-	h.fn.Call(ctx, inst, stack)
+	h.fn.Call(ctx, g, stack)
 	inst.outside = false
 	if inst.trap != nil {
 		// A nested call ended the instance and the host function went on.
@@ -255,8 +219,16 @@ func (h *hostFunc) Call(ctx context.Context, _ api.Module, stack []uint64) {
 	}
 }
 
-// recovered turns every panic of a host function into a trap of the one guest that called it.
-func (h *hostFunc) recovered(ctx context.Context, inst *Instance) {
+// leave traps where the component instance may call nothing outside of it.
+func (c *componentState) leave() {
+	if c.mayNotLeave {
+		abi.Trapf("called while the guest allocates memory for its caller (%s) or cleans up after a call (post-return); "+
+			"that must not call imports", reallocName)
+	}
+}
+
+// recovered turns every panic of the host function name into a trap of the one guest that called it.
+func recovered(ctx context.Context, inst *Instance, name string) {
 	r := recover()
 	if r == nil {
 		return
@@ -264,12 +236,12 @@ func (h *hostFunc) recovered(ctx context.Context, inst *Instance) {
 	if trap, ok := r.(*abi.Trap); ok {
 		if trap.Func == "" {
 			t := *trap
-			t.Func = h.name
+			t.Func = name
 			trap = &t
 		}
 		panic(trap)
 	}
-	panic(hostPanic(ctx, inst.pool.log, h.name, r))
+	panic(hostPanic(ctx, inst.pool.log, name, r))
 }
 
 // hostPanic logs a panic of the host's code with its stack and makes it a trap.

@@ -16,6 +16,11 @@ type memory struct {
 	slots *slots
 	// dirty are the pages that the guest has written to, so far as they are known.
 	dirty dirtyPages
+	// of is what the memory is a part of, whose limit it counts against and which has in used what its parts have; nil for
+	// a memory that is the only one of its instance. allocated tells that the core instance has a memory of its own.
+	of        *memory
+	used      uint64
+	allocated bool
 	// refused is the size, in bytes, of a growth that was over the limit; 0 if there was none.
 	refused uint64
 }
@@ -27,6 +32,7 @@ var (
 
 // Allocate implements experimental.MemoryAllocator.
 func (m *memory) Allocate(capacity, maximum uint64) experimental.LinearMemory {
+	m.allocated = true
 	if m.slots != nil {
 		return m
 	}
@@ -42,6 +48,14 @@ func (m *memory) Allocate(capacity, maximum uint64) experimental.LinearMemory {
 
 // Reallocate implements experimental.LinearMemory. It gives nil over the limit, so that the guest's growth fails.
 func (m *memory) Reallocate(size uint64) []byte {
+	if w := m.of; w != nil {
+		total := w.used - uint64(len(m.buf)) + size
+		if total > w.limit {
+			w.refused = total
+			return nil
+		}
+		w.used = total
+	}
 	if size > m.limit {
 		m.refused = size
 		return nil

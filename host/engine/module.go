@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 	"github.com/mrt-wasm/mrt-wasm/abi/wasm"
 )
 
@@ -31,16 +32,30 @@ const pageSize = 64 << 10
 
 // Module is a compiled module. Any number of pools may run it.
 type Module struct {
-	engine   *Engine
-	name     string
+	engine *Engine
+	name   string
+	// compiled is the core module; nil for a component that is run as a graph.
 	compiled wazero.CompiledModule
-	runner   *runner
+	// code is all that has been compiled.
+	code   []wazero.CompiledModule
+	runner *runner
+	// program is what a component is besides; nil for a core module.
+	program *program
 	// rewritten is nil for a module that is run as it is.
 	rewritten *rewritten
 	// key tells the code and how it was rewritten.
 	key     [sha256.Size]byte
 	imports []Import
-	exports map[string]signature
+	// intrinsics are what a core module imports for the resources that it exports, and resources those resources, by
+	// the interface's track and the name.
+	intrinsics []Import
+	resources  map[string]*canon.Resource
+	exports    map[string]signature
+	// tracks are the exports by their interface's track, and types the component types of those that have one.
+	tracks map[string]string
+	types  map[string]string
+	// posts tells that functions have clean-ups.
+	posts bool
 	// minMemory is the memory, in bytes, that every instance has from the start.
 	minMemory uint64
 
@@ -57,6 +72,8 @@ type Import struct {
 	Name string
 	// Params and Results are its core signature.
 	Params, Results []abi.ValType
+	// Type is its component type as text, as in abi.Func; empty for an import of a core module.
+	Type string
 }
 
 // signature is a core function type.
@@ -90,14 +107,19 @@ func valTypes(vs []api.ValueType) []abi.ValType {
 }
 
 func newModule(e *Engine, name string, compiled wazero.CompiledModule) *Module {
-	m := &Module{engine: e, name: name, compiled: compiled, runner: e.checked, exports: map[string]signature{}}
+	m := &Module{engine: e, name: name, compiled: compiled, code: []wazero.CompiledModule{compiled}, runner: e.checked, exports: map[string]signature{}}
 	for _, d := range compiled.ImportedFunctions() {
 		module, fn, _ := d.Import()
 		if module == wasm.FuelModule {
 			continue
 		}
 		s := signatureOf(d)
-		m.imports = append(m.imports, Import{Module: module, Name: fn, Params: s.params, Results: s.results})
+		imp := Import{Module: module, Name: fn, Params: s.params, Results: s.results}
+		if strings.HasPrefix(module, intrinsicPrefix) {
+			m.intrinsics = append(m.intrinsics, imp)
+		} else {
+			m.imports = append(m.imports, imp)
+		}
 	}
 	for export, d := range compiled.ExportedFunctions() {
 		if export == wasm.StartExport {
@@ -105,20 +127,52 @@ func newModule(e *Engine, name string, compiled wazero.CompiledModule) *Module {
 		}
 		m.exports[export] = signatureOf(d)
 	}
+	m.index()
+	m.findResources()
 	return m
+}
+
+// index makes the exports known by their tracks.
+func (m *Module) index() {
+	m.tracks = map[string]string{}
+	for name := range m.exports {
+		m.posts = m.posts || strings.HasPrefix(name, postReturn)
+		if track := trackOf(name); track != name {
+			m.tracks[track] = name
+		}
+	}
+}
+
+// trackOf is an export's name with its interface's track in the place of the interface.
+func trackOf(name string) string {
+	iface, fn, ok := strings.Cut(name, "#")
+	if !ok {
+		return name
+	}
+	return abi.Track(iface) + "#" + fn
+}
+
+// find gives the export that the host calls name: of the same interface, in a compatible version.
+func (m *Module) find(name string) (string, bool) {
+	if _, ok := m.exports[name]; ok {
+		return name, true
+	}
+	if len(m.tracks) == 0 || !m.posts && strings.HasPrefix(name, postReturn) {
+		return "", false
+	}
+	export, ok := m.tracks[trackOf(name)]
+	return export, ok
 }
 
 // check refuses what no pool could run.
 func (m *Module) check() error {
-	mem, ok := m.compiled.ExportedMemories()[memoryName]
-	if !ok {
+	if _, ok := m.compiled.ExportedMemories()[memoryName]; !ok {
 		return fmt.Errorf("%s: the module exports no memory; a guest exports its memory as %q", m.name, memoryName)
 	}
 	if len(m.compiled.ImportedMemories()) > 0 {
 		return fmt.Errorf("%s: the module imports its memory; a guest has a memory of its own and exports it as %q",
 			m.name, memoryName)
 	}
-	m.minMemory = uint64(mem.Min()) * pageSize
 	_, start := m.exports[startName]
 	_, initialize := m.exports[initializeName]
 	if start && !initialize {
@@ -128,17 +182,22 @@ func (m *Module) check() error {
 	return nil
 }
 
+// IsComponent tells whether the module is a component.
+func (m *Module) IsComponent() bool { return m.program != nil }
+
 // Name is what Compile was given.
 func (m *Module) Name() string { return m.name }
 
 // Imports lists the functions that the module wants, in the order of the module; a function may stand there twice.
 func (m *Module) Imports() []Import { return slices.Clone(m.imports) }
 
-// Exports lists the names of the functions that the module exports, sorted.
+// Exports lists the names of the functions that the module exports, sorted; of a component without the clean-ups.
 func (m *Module) Exports() []string {
 	names := make([]string, 0, len(m.exports))
 	for name := range m.exports {
-		names = append(names, name)
+		if m.program == nil || m.types[name] != "" {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
@@ -168,7 +227,15 @@ func (m *Module) Close(ctx context.Context) error {
 	if m.users > 0 {
 		return nil
 	}
-	return m.compiled.Close(ctx)
+	return m.closeCode(ctx)
+}
+
+func (m *Module) closeCode(ctx context.Context) error {
+	var errs []error
+	for _, c := range m.code {
+		errs = append(errs, c.Close(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 func (m *Module) acquire() error {
@@ -189,7 +256,7 @@ func (m *Module) release(ctx context.Context) error {
 		return errors.New("module is released more often than it was used")
 	}
 	if m.closed && m.users == 0 {
-		return m.compiled.Close(ctx)
+		return m.closeCode(ctx)
 	}
 	return nil
 }

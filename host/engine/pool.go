@@ -140,6 +140,8 @@ type Pool struct {
 	// image is made by the first who needs it, who holds booting.
 	image   atomic.Pointer[image]
 	booting sync.Mutex
+	// noImage tells that the guest has turned out to be one that cannot have an image.
+	noImage atomic.Bool
 	// key tells what is started: the app, its code and its environment.
 	key [sha256.Size]byte
 	// boot makes starts deterministic; nil for starts with real randomness and clocks.

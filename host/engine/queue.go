@@ -117,15 +117,29 @@ func (p *Pool) failLocked(err error) {
 // growLocked starts to make instances for those who wait.
 func (p *Pool) growLocked() {
 	for p.starting < p.maxStarting && p.live < p.limits.MaxInstances && p.starting < p.waiting.Len() {
-		p.live++
-		p.starting++
-		// The new instance goes to whoever is first in line when it is ready: a caller that goes away does not
-		// end it.
-		go func() {
-			if err := p.start(p.base); err != nil {
-				p.log.Error("an instance could not be made", "error", err)
-			}
-		}()
+		p.growOneLocked()
+	}
+}
+
+// growOneLocked starts to make an instance. It goes to whoever is first in line when it is ready: a caller that goes
+// away does not end it.
+func (p *Pool) growOneLocked() {
+	p.live++
+	p.starting++
+	go func() {
+		if err := p.start(p.base); err != nil {
+			p.log.Error("an instance could not be made", "error", err)
+		}
+	}()
+}
+
+// refillLocked makes an instance ahead of the next call where each call needs a new one that takes long to make.
+func (p *Pool) refillLocked() {
+	if p.closed || p.policy != Reset || !p.module.isGraph() && !p.noImage.Load() {
+		return
+	}
+	if p.live < p.limits.MaxInstances && len(p.idle)+p.starting < max(p.warm, 1) {
+		p.growOneLocked()
 	}
 }
 
@@ -172,6 +186,7 @@ func (p *Pool) giveBack(inst *Instance, usable bool) {
 		usable = false
 		p.live--
 		p.growLocked()
+		p.refillLocked()
 	}
 	if w != nil {
 		p.growLocked()

@@ -1,6 +1,9 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // A guest that has called a host function can be entered again from there: the outer call waits in its host function,
 // and the inner one runs on top of it, on the same goroutine. The runtime's function objects have a stack each and
@@ -17,6 +20,11 @@ func (k *Kept) claim(ctx context.Context, cctx *callContext) (outer *callContext
 	if !k.top.CompareAndSwap(outer, cctx) {
 		return nil, k.refused()
 	}
+	if outer != nil && k.pool.module.program != nil {
+		k.top.Store(outer)
+		return nil, fmt.Errorf("app %s: the guest is a component, which cannot be called while it is in a call; "+
+			"switch reentrancy off", k.pool.app)
+	}
 	if outer != nil && !k.inst.outside {
 		// The guest runs, or has not been called yet.
 		k.top.Store(outer)
@@ -27,15 +35,14 @@ func (k *Kept) claim(ctx context.Context, cctx *callContext) (outer *callContext
 
 // suspended is what an outer call has of the instance while an inner one runs.
 type suspended struct {
-	funcs       map[string]function
-	call        context.Context //nolint:containedctx // see Instance.call
-	cleanups    []func()
-	mayNotLeave bool
+	funcs    map[string]function
+	call     context.Context //nolint:containedctx // see Instance.call
+	cleanups []func()
 }
 
 // suspend gets the instance ready for an inner call.
 func (i *Instance) suspend() suspended {
-	s := suspended{funcs: i.funcs, call: i.call, cleanups: i.cleanups, mayNotLeave: i.mayNotLeave}
+	s := suspended{funcs: i.funcs, call: i.call, cleanups: i.cleanups}
 	i.funcs, i.cleanups = nil, nil
 	i.outside = false
 	i.calling.Store(false)
@@ -44,7 +51,7 @@ func (i *Instance) suspend() suspended {
 
 // resume goes on with the outer call.
 func (i *Instance) resume(s suspended) {
-	i.funcs, i.call, i.cleanups, i.mayNotLeave = s.funcs, s.call, s.cleanups, s.mayNotLeave
+	i.funcs, i.call, i.cleanups = s.funcs, s.call, s.cleanups
 	i.outside = true
 	i.calling.Store(true)
 }

@@ -32,8 +32,13 @@ func (e *Engine) newRunner(ctx context.Context, metered bool) (*runner, error) {
 		rc = wazero.NewRuntimeConfigInterpreter()
 	}
 	r := &runner{cache: e.newCache()}
+	features := api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst
+	if !metered {
+		// The rewriter does not know these.
+		features |= experimental.CoreFeaturesExceptionHandling
+	}
 	rc = rc.WithCompilationCache(r.cache).
-		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst).
+		WithCoreFeatures(features).
 		WithCloseOnContextDone(!metered && !e.cfg.Uninterruptible)
 	r.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
 	wasi, err := r.linkWASI(ctx)

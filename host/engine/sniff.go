@@ -34,8 +34,7 @@ func sniff(name string, b []byte) error {
 	version, layer := binary.LittleEndian.Uint16(b[4:]), binary.LittleEndian.Uint16(b[6:])
 	switch {
 	case layer == 1:
-		return fmt.Errorf("%s: this is a WebAssembly component; components are not supported yet: "+
-			"build a core module (in Go: GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared)", name)
+		return nil // the component's decoder knows its versions
 	case layer != 0 || version != 1:
 		return fmt.Errorf("%s: want a WebAssembly module of version 1, found version %d, layer %d", name, version, layer)
 	}

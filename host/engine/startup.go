@@ -37,6 +37,8 @@ type BootSeed struct {
 
 // startup is how a guest is started for its image.
 type startup struct {
+	// real starts with the real clocks and real randomness; clock and random are not used then.
+	real           bool
 	clock          bootClock
 	random         io.Reader
 	stdout, stderr *slog.Logger
@@ -93,6 +95,8 @@ type bootClock struct {
 	wall    time.Time
 	mono    int64
 	elapsed int64
+	// random is where random numbers come from meanwhile.
+	random io.Reader
 }
 
 func (c *bootClock) nanotime() int64 {

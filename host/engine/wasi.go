@@ -13,8 +13,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-
-	"github.com/mrt-wasm/mrt-wasm/abi"
 )
 
 // ExitError is the cause of a trap of kind abi.TrapExit.
@@ -51,10 +49,7 @@ func keepStreams(_ context.Context, _ api.Module, stack []uint64) {
 	stack[0] = 0
 }
 
-func procExit(_ context.Context, _ api.Module, stack []uint64) {
-	cause := &ExitError{Code: uint32(stack[0])}
-	panic(&abi.Trap{Kind: abi.TrapExit, Reason: cause.Error(), Cause: cause})
-}
+func procExit(ctx context.Context, _ api.Module, stack []uint64) { Exit(ctx, uint32(stack[0])) }
 
 // moduleConfig is what all instances of a pool have in common: real clocks and randomness (the runtime's defaults are
 // fixed ones), no files, no arguments but the app's name.

@@ -37,6 +37,8 @@ type Config struct {
 	TrustForwarded bool
 	// Client is for requests of apps to the outside.
 	Client ClientConfig
+	// Stream serves apps that handle streaming requests; nil for none.
+	Stream *Streamer
 	// Apps gives what the manifest says of an app; nil means nothing is said of any.
 	Apps func(app string) AppConfig
 
@@ -117,8 +119,13 @@ func (b *Block) Name() string { return "http" }
 // Imports is the client.
 func (b *Block) Imports() []string { return []string{abihttp.ClientModule} }
 
-// Exports is the handler.
-func (b *Block) Exports() []string { return []string{abihttp.HandlerModule} }
+// Exports are the handlers.
+func (b *Block) Exports() []string {
+	if b.cfg.Stream == nil {
+		return []string{abihttp.HandlerModule}
+	}
+	return []string{abihttp.HandlerModule, b.cfg.Stream.Interface}
+}
 
 // Front is the front door.
 func (b *Block) Front() *Front { return b.front }
@@ -141,12 +148,12 @@ func (b *Block) Open(_ context.Context, app block.App) (block.Session, error) {
 	return s, nil
 }
 
-// Triggers gives the front door, with the routes of every open app that exports the handler.
+// Triggers gives the front door, with the routes of every open app that exports a handler.
 func (b *Block) Triggers(ctx context.Context) ([]trigger.Trigger, error) {
 	b.mu.Lock()
 	var mounts []Mount
 	for _, s := range b.sessions {
-		if !s.hidden && s.app.Handles(abihttp.HandlerModule) {
+		if !s.hidden && (s.app.Handles(abihttp.HandlerModule) || b.front.streams(s.app)) {
 			mounts = append(mounts, Mount{App: s.app, Routes: s.routes})
 		}
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/trigger"
 )
 
-// writeTimeout is how long a client may take to read an answer.
-const writeTimeout = time.Minute
+// WriteTimeout is how long a client may take to read an answer, or a part of one that streams.
+const WriteTimeout = time.Minute
 
 // Front is the front door: the trigger that brings HTTP requests to apps.
 type Front struct {
@@ -86,7 +86,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Use puts a pipeline in front of all routes of apps, and not of what Handle serves. It is called before Start.
 func (f *Front) Use(p *Pipeline) {
 	if p != nil {
-		p.sending = func(w http.ResponseWriter) { writeWithin(w, writeTimeout) }
+		p.sending = func(w http.ResponseWriter) { writeWithin(w, WriteTimeout) }
 	}
 	f.pipeline = p
 }
@@ -113,7 +113,11 @@ func (f *Front) route(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	defer rt.mount.leave()
 	rec := &wire.Recorder{ResponseWriter: w}
-	f.serve(ctx, rec, r, rt)
+	if rt.streams {
+		f.serveStream(ctx, rec, r, rt)
+	} else {
+		f.serve(ctx, rec, r, rt)
+	}
 	rt.metrics.Observe(r.Method, rec.Status, r.ContentLength, rec.Bytes, time.Since(start))
 }
 
@@ -154,13 +158,13 @@ func dotted(p string) bool {
 func (f *Front) serve(ctx context.Context, w *wire.Recorder, r *http.Request, rt *route) {
 	body, err := wire.ReadBody(w, r, f.cfg.MaxBody)
 	if err != nil {
-		writeWithin(w, writeTimeout)
+		writeWithin(w, WriteTimeout)
 		writeBodyError(ctx, w, err, f.cfg.Log)
 		return
 	}
 	c := &call{front: f, mount: rt.mount, in: r, out: w.Header(), body: body}
 	res, err := chain.Do(ctx, rt.mount.point, handle, c)
-	writeWithin(w, writeTimeout)
+	writeWithin(w, WriteTimeout)
 	if err != nil {
 		f.fail(ctx, w, rt, err)
 		return

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	"github.com/mrt-wasm/mrt-wasm/host/block"
 	"github.com/mrt-wasm/mrt-wasm/host/chain"
 	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
@@ -115,6 +116,8 @@ type route struct {
 	mount   *mount
 	pattern string
 	metrics *telemetry.HTTPRoute
+	// streams tells that the app handles requests by cfg.Stream.
+	streams bool
 }
 
 // table is all routes at one time. It is immutable.
@@ -164,7 +167,7 @@ func (f *Front) newTable(mounts []Mount, old *table) (*table, error) {
 				errs = append(errs, fmt.Errorf("route %s is wanted by app %s and by a component, for example a webhook; change one of them", p, m.App.Name()))
 				continue
 			}
-			if err := t.add(p, mt, f.cfg.Telemetry); err != nil {
+			if err := t.add(p, route{mount: mt, streams: f.streams(m.App)}, f.cfg.Telemetry); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -173,16 +176,23 @@ func (f *Front) newTable(mounts []Mount, old *table) (*table, error) {
 	return t, errors.Join(errs...)
 }
 
-func (t *table) add(p pattern, m *mount, tel *telemetry.Telemetry) error {
+// streams tells whether the app handles streaming requests, and not those that are whole.
+func (f *Front) streams(app block.App) bool {
+	return f.cfg.Stream != nil && !app.Handles(abihttp.HandlerModule) && app.Handles(f.cfg.Stream.Interface)
+}
+
+func (t *table) add(p pattern, r route, tel *telemetry.Telemetry) error {
 	routes := t.exact
 	if p.prefix {
 		routes = t.prefix
 	}
+	app := r.mount.app.Name()
 	if other := routes[p.path]; other != nil {
-		return fmt.Errorf("route %s is wanted by app %s and app %s; change spec.http.routes of one of them", p, other.mount.app.Name(), m.app.Name())
+		return fmt.Errorf("route %s is wanted by app %s and app %s; change spec.http.routes of one of them", p, other.mount.app.Name(), app)
 	}
-	routes[p.path] = &route{mount: m, pattern: p.String(), metrics: tel.HTTPRoute(m.app.Name(), p.String())}
-	t.patterns = append(t.patterns, p.String()+" -> "+m.app.Name())
+	r.pattern, r.metrics = p.String(), tel.HTTPRoute(app, p.String())
+	routes[p.path] = &r
+	t.patterns = append(t.patterns, r.pattern+" -> "+app)
 	return nil
 }
 

@@ -20,6 +20,9 @@ type AppSpec struct {
 	Source        AppSource           `yaml:"source,required" doc:"where the code comes from: exactly one of its fields"`
 	HTTP          *HTTP               `yaml:"http" doc:"the front door"`
 	Env           map[string]Value    `yaml:"env" check:"env" doc:"environment variables of the guest; a value may be {envRef: NAME}, a variable of the host"`
+	Args          []string            `yaml:"args" doc:"command line arguments of the guest, after the app's name, which is the first"`
+	Dirs          []Dir               `yaml:"dirs" doc:"folders of the host that a WASI component sees (wasi:filesystem); none by default"`
+	Dependencies  map[string]string   `yaml:"dependencies" doc:"interface that the component imports: app of this manifest, or wasm file, whose component exports it"`
 	Limits        Limits              `yaml:"limits" doc:"what the app may use up"`
 	Instances     string              `yaml:"instances" enum:"reset,reuse" default:"reset" doc:"reset: every request sees a fresh instance; reuse: instances keep their memory between requests"`
 	Actors        []ActorType         `yaml:"actors" doc:"actor types that the app implements"`
@@ -60,7 +63,8 @@ type ConfigurationKeys struct {
 // Allow is App.spec.allow.
 type Allow struct {
 	Object
-	Hosts []string `yaml:"hosts" check:"allowHost" doc:"hosts for outbound HTTP: https://api.example.com, http://10.0.0.7:8080, *.example.com, or * for all"`
+	Hosts   []string `yaml:"hosts" check:"allowHost" doc:"hosts for outbound HTTP: https://api.example.com, http://10.0.0.7:8080, *.example.com, or * for all"`
+	Sockets []string `yaml:"sockets" check:"allowSocket" doc:"sockets of a WASI component: tcp://db.example.com:5432, udp://10.0.0.0/8:53, tcp://*:443, tcp-listen://127.0.0.1:9000"`
 }
 
 // DefaultLimits are the limits of an app that sets none.
@@ -113,6 +117,8 @@ func (a *App) check(l *load) {
 		}
 	}
 	a.checkActors(l)
+	a.checkDirs(l)
+	a.checkDependencies(l)
 }
 
 func (l *load) checkAppName(a *App) {

@@ -20,6 +20,9 @@ func check(name, text string) error {
 		return checkActorType(text)
 	case "allowHost":
 		return checkAllowHost(text)
+	case "allowSocket":
+		_, err := ParseSocketRule(text)
+		return err
 	case "baseURL":
 		return checkBaseURL(text)
 	case "httpCodes":

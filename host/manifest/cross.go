@@ -34,6 +34,7 @@ func (l *load) crossCheck() {
 	if l.lost {
 		return
 	}
+	l.dependencies()
 	for _, c := range l.m.Components {
 		l.scopes(c, c.Scopes)
 		l.secretStore(c.Auth)

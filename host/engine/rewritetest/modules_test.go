@@ -56,6 +56,11 @@ func observe(t testing.TB, h *host, r *wasm.Result, f tank, globals []string, st
 		return o
 	}
 	defer i.Close(t.Context())
+	return observeInstance(i, f, globals, steps)
+}
+
+// observeInstance takes the steps with an instance.
+func observeInstance(i *instance, f tank, globals []string, steps []step) (o outcome) {
 	for _, s := range steps {
 		got, err := i.call(f, s.fn, s.args...)
 		if err != nil {

@@ -31,6 +31,7 @@ var (
 	rules = []rule{
 		{"abi/witgen…", []string{"abi…", thirdParty}, "the generator is a tool of both sides"},
 		{"abi…", []string{"abi…"}, "abi is what host and guest both know: the standard library only"},
+		{"wit", nil, "the contracts as files"},
 		{"guest-sdk…", []string{"guest-sdk…", "abi…"}, "guests are small and build without downloads"},
 		{"host/engine…", []string{"abi…", "host/engine…", "github.com/tetratelabs/wazero…", "golang.org/x/sys/unix", "github.com/klauspost/compress/s2"}, "the engine knows neither blocks nor drivers"},
 		{"host/component", []string{"abi"}, "the registry of drivers knows no kind of driver; a plugin is reached as an abi.Guest"},
@@ -45,6 +46,7 @@ var (
 		{"host/source…", []string{"host/manifest", "host/source…", thirdParty}, "sources become wasm before the engine sees them"},
 		{"host/internal…", []string{"host/internal…", thirdParty}, "helpers of tests"},
 		{"host/api…", append([]string{"abi…", thirdParty}, infra...), "the API server mounts blocks that it does not know"},
+		{"host/wasi…", []string{"abi…", "host/chain", "host/wasi…", "golang.org/x…"}, "WASI is a library of host functions: it knows neither blocks nor the engine"},
 		{"host/log…", blockMay("log"), "a block knows no other block, no driver and no engine"},
 		{"host/http…", blockMay("http"), "a block knows no other block, no driver and no engine"},
 		{"host/invoke…", blockMay("invoke"), "a block knows no other block, no driver and no engine"},
@@ -66,7 +68,7 @@ var (
 		{"components/configuration/wasm", pluginMay("configuration"), "a driver that is a plugin calls it by the block's glue"},
 		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
 		{"examples…", []string{"guest-sdk…", "self"}, "an example is what a user writes"},
-		{"cmd…", []string{"abi…", "host…", "components…", "guest-sdk", thirdParty}, "the command line"},
+		{"cmd…", []string{"abi…", "host…", "components…", "guest-sdk", "wit", thirdParty}, "the command line"},
 		{"bench…", []string{"abi…", "host…", "components…", "guest-sdk…", "bench…", thirdParty}, "measurements"},
 	}
 )

@@ -1556,51 +1556,51 @@ type EchoHost interface {
 // EchoFuncs gives the core functions by which a guest calls h.
 func EchoFuncs(h EchoHost) []abi.Func {
 	return []abi.Func{
-		{Module: EchoModule, Name: "nothing", Params: nil, Results: nil, Call: echoNothing(h)},
-		{Module: EchoModule, Name: "bool", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoBool(h)},
-		{Module: EchoModule, Name: "s8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoS8(h)},
-		{Module: EchoModule, Name: "u8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoU8(h)},
-		{Module: EchoModule, Name: "s16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoS16(h)},
-		{Module: EchoModule, Name: "u16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoU16(h)},
-		{Module: EchoModule, Name: "s32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoS32(h)},
-		{Module: EchoModule, Name: "u32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoU32(h)},
-		{Module: EchoModule, Name: "s64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}, Call: echoS64(h)},
-		{Module: EchoModule, Name: "u64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}, Call: echoU64(h)},
-		{Module: EchoModule, Name: "f32", Params: []abi.ValType{abi.F32}, Results: []abi.ValType{abi.F32}, Call: echoF32(h)},
-		{Module: EchoModule, Name: "f64", Params: []abi.ValType{abi.F64}, Results: []abi.ValType{abi.F64}, Call: echoF64(h)},
-		{Module: EchoModule, Name: "char", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoChar(h)},
-		{Module: EchoModule, Name: "string", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoString(h)},
-		{Module: EchoModule, Name: "bytes", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoBytes(h)},
-		{Module: EchoModule, Name: "numbers", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoNumbers(h)},
-		{Module: EchoModule, Name: "strings", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoStrings(h)},
-		{Module: EchoModule, Name: "scalars-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoScalarsRecord(h)},
-		{Module: EchoModule, Name: "color-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoColorEnum(h)},
-		{Module: EchoModule, Name: "big-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoBigEnum(h)},
-		{Module: EchoModule, Name: "perm-flags", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoPermFlags(h)},
-		{Module: EchoModule, Name: "some-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoSomeFlags(h)},
-		{Module: EchoModule, Name: "more-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoMoreFlags(h)},
-		{Module: EchoModule, Name: "shape-variant", Params: []abi.ValType{abi.I32, abi.I64, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoShapeVariant(h)},
-		{Module: EchoModule, Name: "number-variant", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoNumberVariant(h)},
-		{Module: EchoModule, Name: "wide-variant", Params: []abi.ValType{abi.I32, abi.I64, abi.I32}, Results: nil, Call: echoWideVariant(h)},
-		{Module: EchoModule, Name: "plain-variant", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoPlainVariant(h)},
-		{Module: EchoModule, Name: "empty-record", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoEmptyRecord(h)},
-		{Module: EchoModule, Name: "labels-alias", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoLabelsAlias(h)},
-		{Module: EchoModule, Name: "pair-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoPairTuple(h)},
-		{Module: EchoModule, Name: "long-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoLongTuple(h)},
-		{Module: EchoModule, Name: "deep-record", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Call: echoDeepRecord(h)},
-		{Module: EchoModule, Name: "deep-list", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoDeepList(h)},
-		{Module: EchoModule, Name: "maybe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoMaybe(h)},
-		{Module: EchoModule, Name: "maybe-twice", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoMaybeTwice(h)},
-		{Module: EchoModule, Name: "problem-variant", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoProblemVariant(h)},
-		{Module: EchoModule, Name: "sixteen", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.F64, abi.I32}, Results: nil, Call: echoSixteen(h)},
-		{Module: EchoModule, Name: "seventeen", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Call: echoSeventeen(h)},
-		{Module: EchoModule, Name: "fallible", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoFallible(h)},
-		{Module: EchoModule, Name: "fail-unit", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoFailUnit(h)},
-		{Module: EchoModule, Name: "fail-ok", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoFailOk(h)},
-		{Module: EchoModule, Name: "fail-problem", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoFailProblem(h)},
-		{Module: EchoModule, Name: "fail-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Call: echoFailRecord(h)},
-		{Module: EchoModule, Name: "fail-color", Params: []abi.ValType{abi.I32, abi.I64, abi.I32}, Results: nil, Call: echoFailColor(h)},
-		{Module: EchoModule, Name: "names", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Call: echoNames(h)},
+		{Module: EchoModule, Name: "nothing", Params: nil, Results: nil, Type: "func()", Call: echoNothing(h)},
+		{Module: EchoModule, Name: "bool", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: bool) -> bool", Call: echoBool(h)},
+		{Module: EchoModule, Name: "s8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: s8) -> s8", Call: echoS8(h)},
+		{Module: EchoModule, Name: "u8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: u8) -> u8", Call: echoU8(h)},
+		{Module: EchoModule, Name: "s16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: s16) -> s16", Call: echoS16(h)},
+		{Module: EchoModule, Name: "u16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: u16) -> u16", Call: echoU16(h)},
+		{Module: EchoModule, Name: "s32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: s32) -> s32", Call: echoS32(h)},
+		{Module: EchoModule, Name: "u32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: u32) -> u32", Call: echoU32(h)},
+		{Module: EchoModule, Name: "s64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}, Type: "func(v: s64) -> s64", Call: echoS64(h)},
+		{Module: EchoModule, Name: "u64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}, Type: "func(v: u64) -> u64", Call: echoU64(h)},
+		{Module: EchoModule, Name: "f32", Params: []abi.ValType{abi.F32}, Results: []abi.ValType{abi.F32}, Type: "func(v: f32) -> f32", Call: echoF32(h)},
+		{Module: EchoModule, Name: "f64", Params: []abi.ValType{abi.F64}, Results: []abi.ValType{abi.F64}, Type: "func(v: f64) -> f64", Call: echoF64(h)},
+		{Module: EchoModule, Name: "char", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: char) -> char", Call: echoChar(h)},
+		{Module: EchoModule, Name: "string", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: string) -> string", Call: echoString(h)},
+		{Module: EchoModule, Name: "bytes", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: list<u8>) -> list<u8>", Call: echoBytes(h)},
+		{Module: EchoModule, Name: "numbers", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: list<u32>) -> list<u32>", Call: echoNumbers(h)},
+		{Module: EchoModule, Name: "strings", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: list<string>) -> list<string>", Call: echoStrings(h)},
+		{Module: EchoModule, Name: "scalars-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }) -> record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }", Call: echoScalarsRecord(h)},
+		{Module: EchoModule, Name: "color-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: enum { red, green, deep-blue }) -> enum { red, green, deep-blue }", Call: echoColorEnum(h)},
+		{Module: EchoModule, Name: "big-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: enum { c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27, c28, c29, c30, c31, c32, c33, c34, c35, c36, c37, c38, c39, c40, c41, c42, c43, c44, c45, c46, c47, c48, c49, c50, c51, c52, c53, c54, c55, c56, c57, c58, c59, c60, c61, c62, c63, c64, c65, c66, c67, c68, c69, c70, c71, c72, c73, c74, c75, c76, c77, c78, c79, c80, c81, c82, c83, c84, c85, c86, c87, c88, c89, c90, c91, c92, c93, c94, c95, c96, c97, c98, c99, c100, c101, c102, c103, c104, c105, c106, c107, c108, c109, c110, c111, c112, c113, c114, c115, c116, c117, c118, c119, c120, c121, c122, c123, c124, c125, c126, c127, c128, c129, c130, c131, c132, c133, c134, c135, c136, c137, c138, c139, c140, c141, c142, c143, c144, c145, c146, c147, c148, c149, c150, c151, c152, c153, c154, c155, c156, c157, c158, c159, c160, c161, c162, c163, c164, c165, c166, c167, c168, c169, c170, c171, c172, c173, c174, c175, c176, c177, c178, c179, c180, c181, c182, c183, c184, c185, c186, c187, c188, c189, c190, c191, c192, c193, c194, c195, c196, c197, c198, c199, c200, c201, c202, c203, c204, c205, c206, c207, c208, c209, c210, c211, c212, c213, c214, c215, c216, c217, c218, c219, c220, c221, c222, c223, c224, c225, c226, c227, c228, c229, c230, c231, c232, c233, c234, c235, c236, c237, c238, c239, c240, c241, c242, c243, c244, c245, c246, c247, c248, c249, c250, c251, c252, c253, c254, c255, c256 }) -> enum { c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27, c28, c29, c30, c31, c32, c33, c34, c35, c36, c37, c38, c39, c40, c41, c42, c43, c44, c45, c46, c47, c48, c49, c50, c51, c52, c53, c54, c55, c56, c57, c58, c59, c60, c61, c62, c63, c64, c65, c66, c67, c68, c69, c70, c71, c72, c73, c74, c75, c76, c77, c78, c79, c80, c81, c82, c83, c84, c85, c86, c87, c88, c89, c90, c91, c92, c93, c94, c95, c96, c97, c98, c99, c100, c101, c102, c103, c104, c105, c106, c107, c108, c109, c110, c111, c112, c113, c114, c115, c116, c117, c118, c119, c120, c121, c122, c123, c124, c125, c126, c127, c128, c129, c130, c131, c132, c133, c134, c135, c136, c137, c138, c139, c140, c141, c142, c143, c144, c145, c146, c147, c148, c149, c150, c151, c152, c153, c154, c155, c156, c157, c158, c159, c160, c161, c162, c163, c164, c165, c166, c167, c168, c169, c170, c171, c172, c173, c174, c175, c176, c177, c178, c179, c180, c181, c182, c183, c184, c185, c186, c187, c188, c189, c190, c191, c192, c193, c194, c195, c196, c197, c198, c199, c200, c201, c202, c203, c204, c205, c206, c207, c208, c209, c210, c211, c212, c213, c214, c215, c216, c217, c218, c219, c220, c221, c222, c223, c224, c225, c226, c227, c228, c229, c230, c231, c232, c233, c234, c235, c236, c237, c238, c239, c240, c241, c242, c243, c244, c245, c246, c247, c248, c249, c250, c251, c252, c253, c254, c255, c256 }", Call: echoBigEnum(h)},
+		{Module: EchoModule, Name: "perm-flags", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: flags { read, write, exec }) -> flags { read, write, exec }", Call: echoPermFlags(h)},
+		{Module: EchoModule, Name: "some-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(a: flags { f0, f1, f2, f3, f4, f5, f6, f7 }, b: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8 }, c: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15 }, d: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }, e: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24, f25, f26, f27, f28, f29, f30, f31 }) -> tuple<flags { f0, f1, f2, f3, f4, f5, f6, f7 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24, f25, f26, f27, f28, f29, f30, f31 }>", Call: echoSomeFlags(h)},
+		{Module: EchoModule, Name: "more-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(a: flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32 }, b: flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63 }, c: flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63, l64, l65, l66, l67, l68, l69 }) -> tuple<flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32 }, flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63 }, flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63, l64, l65, l66, l67, l68, l69 }>", Call: echoMoreFlags(h)},
+		{Module: EchoModule, Name: "shape-variant", Params: []abi.ValType{abi.I32, abi.I64, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }) -> variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }", Call: echoShapeVariant(h)},
+		{Module: EchoModule, Name: "number-variant", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: variant { int(s32), float(f32) }) -> variant { int(s32), float(f32) }", Call: echoNumberVariant(h)},
+		{Module: EchoModule, Name: "wide-variant", Params: []abi.ValType{abi.I32, abi.I64, abi.I32}, Results: nil, Type: "func(v: variant { int(s64), float(f64), small(u8) }) -> variant { int(s64), float(f64), small(u8) }", Call: echoWideVariant(h)},
+		{Module: EchoModule, Name: "plain-variant", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: variant { a, b }) -> variant { a, b }", Call: echoPlainVariant(h)},
+		{Module: EchoModule, Name: "empty-record", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: record { only: variant { a, b } }) -> record { only: variant { a, b } }", Call: echoEmptyRecord(h)},
+		{Module: EchoModule, Name: "labels-alias", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: list<tuple<string, string>>) -> list<tuple<string, string>>", Call: echoLabelsAlias(h)},
+		{Module: EchoModule, Name: "pair-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: tuple<u8, option<string>>) -> tuple<u8, option<string>>", Call: echoPairTuple(h)},
+		{Module: EchoModule, Name: "long-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: tuple<u8, u8, u8, u8, u8, u8, u8, u8, string>) -> tuple<u8, u8, u8, u8, u8, u8, u8, u8, string>", Call: echoLongTuple(h)},
+		{Module: EchoModule, Name: "deep-record", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Type: "func(v: record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }) -> record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }", Call: echoDeepRecord(h)},
+		{Module: EchoModule, Name: "deep-list", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: list<record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }>) -> list<record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }>", Call: echoDeepList(h)},
+		{Module: EchoModule, Name: "maybe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: option<record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }>) -> option<record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }>", Call: echoMaybe(h)},
+		{Module: EchoModule, Name: "maybe-twice", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: option<option<string>>) -> option<option<string>>", Call: echoMaybeTwice(h)},
+		{Module: EchoModule, Name: "problem-variant", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: variant { missing(string), broken(string), unknown }) -> variant { missing(string), broken(string), unknown }", Call: echoProblemVariant(h)},
+		{Module: EchoModule, Name: "sixteen", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.F64, abi.I32}, Results: nil, Type: "func(a: string, b: string, c: string, d: string, e: string, f: string, g: string, h: u8, i: f64) -> string", Call: echoSixteen(h)},
+		{Module: EchoModule, Name: "seventeen", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Type: "func(a: string, b: string, c: string, d: string, e: string, f: string, g: string, h: u8, i: f64, j: bool) -> string", Call: echoSeventeen(h)},
+		{Module: EchoModule, Name: "fallible", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: result<u32, string>) -> result<u32, string>", Call: echoFallible(h)},
+		{Module: EchoModule, Name: "fail-unit", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: result) -> result", Call: echoFailUnit(h)},
+		{Module: EchoModule, Name: "fail-ok", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: result<string>) -> result<string>", Call: echoFailOk(h)},
+		{Module: EchoModule, Name: "fail-problem", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: result<_, variant { missing(string), broken(string), unknown }>) -> result<_, variant { missing(string), broken(string), unknown }>", Call: echoFailProblem(h)},
+		{Module: EchoModule, Name: "fail-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(v: result<option<string>, record { code: u16, reason: string }>) -> result<option<string>, record { code: u16, reason: string }>", Call: echoFailRecord(h)},
+		{Module: EchoModule, Name: "fail-color", Params: []abi.ValType{abi.I32, abi.I64, abi.I32}, Results: nil, Type: "func(v: result<u64, enum { red, green, deep-blue }>) -> result<u64, enum { red, green, deep-blue }>", Call: echoFailColor(h)},
+		{Module: EchoModule, Name: "names", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(type: u8, func: u8, range: u8, err: u8, ctx: u8, i: u8, v0: u8, n1: u8, p2: u8, string: string, len: u8, stack: list<string>, result: u8) -> u32", Call: echoNames(h)},
 	}
 }
 
@@ -2351,51 +2351,51 @@ func echoNames(h EchoHost) func(context.Context, abi.Guest, []uint64) {
 // EchoExports gives the core functions that a guest exports for it.
 func EchoExports() []abi.Func {
 	return []abi.Func{
-		{Module: EchoModule, Name: "nothing", Params: nil, Results: nil},
-		{Module: EchoModule, Name: "bool", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "s8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "u8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "s16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "u16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "s32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "u32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "s64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}},
-		{Module: EchoModule, Name: "u64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}},
-		{Module: EchoModule, Name: "f32", Params: []abi.ValType{abi.F32}, Results: []abi.ValType{abi.F32}},
-		{Module: EchoModule, Name: "f64", Params: []abi.ValType{abi.F64}, Results: []abi.ValType{abi.F64}},
-		{Module: EchoModule, Name: "char", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "string", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "bytes", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "numbers", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "strings", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "scalars-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "color-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "big-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "perm-flags", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "some-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "more-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "shape-variant", Params: []abi.ValType{abi.I32, abi.I64, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "number-variant", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "wide-variant", Params: []abi.ValType{abi.I32, abi.I64}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "plain-variant", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "empty-record", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "labels-alias", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "pair-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "long-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "deep-record", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "deep-list", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "maybe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "maybe-twice", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "problem-variant", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "sixteen", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.F64}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "seventeen", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "fallible", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "fail-unit", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "fail-ok", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "fail-problem", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "fail-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "fail-color", Params: []abi.ValType{abi.I32, abi.I64}, Results: []abi.ValType{abi.I32}},
-		{Module: EchoModule, Name: "names", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: EchoModule, Name: "nothing", Params: nil, Results: nil, Type: "func()"},
+		{Module: EchoModule, Name: "bool", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: bool) -> bool"},
+		{Module: EchoModule, Name: "s8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: s8) -> s8"},
+		{Module: EchoModule, Name: "u8", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: u8) -> u8"},
+		{Module: EchoModule, Name: "s16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: s16) -> s16"},
+		{Module: EchoModule, Name: "u16", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: u16) -> u16"},
+		{Module: EchoModule, Name: "s32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: s32) -> s32"},
+		{Module: EchoModule, Name: "u32", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: u32) -> u32"},
+		{Module: EchoModule, Name: "s64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}, Type: "func(v: s64) -> s64"},
+		{Module: EchoModule, Name: "u64", Params: []abi.ValType{abi.I64}, Results: []abi.ValType{abi.I64}, Type: "func(v: u64) -> u64"},
+		{Module: EchoModule, Name: "f32", Params: []abi.ValType{abi.F32}, Results: []abi.ValType{abi.F32}, Type: "func(v: f32) -> f32"},
+		{Module: EchoModule, Name: "f64", Params: []abi.ValType{abi.F64}, Results: []abi.ValType{abi.F64}, Type: "func(v: f64) -> f64"},
+		{Module: EchoModule, Name: "char", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: char) -> char"},
+		{Module: EchoModule, Name: "string", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: string) -> string"},
+		{Module: EchoModule, Name: "bytes", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: list<u8>) -> list<u8>"},
+		{Module: EchoModule, Name: "numbers", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: list<u32>) -> list<u32>"},
+		{Module: EchoModule, Name: "strings", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: list<string>) -> list<string>"},
+		{Module: EchoModule, Name: "scalars-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }) -> record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }"},
+		{Module: EchoModule, Name: "color-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: enum { red, green, deep-blue }) -> enum { red, green, deep-blue }"},
+		{Module: EchoModule, Name: "big-enum", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: enum { c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27, c28, c29, c30, c31, c32, c33, c34, c35, c36, c37, c38, c39, c40, c41, c42, c43, c44, c45, c46, c47, c48, c49, c50, c51, c52, c53, c54, c55, c56, c57, c58, c59, c60, c61, c62, c63, c64, c65, c66, c67, c68, c69, c70, c71, c72, c73, c74, c75, c76, c77, c78, c79, c80, c81, c82, c83, c84, c85, c86, c87, c88, c89, c90, c91, c92, c93, c94, c95, c96, c97, c98, c99, c100, c101, c102, c103, c104, c105, c106, c107, c108, c109, c110, c111, c112, c113, c114, c115, c116, c117, c118, c119, c120, c121, c122, c123, c124, c125, c126, c127, c128, c129, c130, c131, c132, c133, c134, c135, c136, c137, c138, c139, c140, c141, c142, c143, c144, c145, c146, c147, c148, c149, c150, c151, c152, c153, c154, c155, c156, c157, c158, c159, c160, c161, c162, c163, c164, c165, c166, c167, c168, c169, c170, c171, c172, c173, c174, c175, c176, c177, c178, c179, c180, c181, c182, c183, c184, c185, c186, c187, c188, c189, c190, c191, c192, c193, c194, c195, c196, c197, c198, c199, c200, c201, c202, c203, c204, c205, c206, c207, c208, c209, c210, c211, c212, c213, c214, c215, c216, c217, c218, c219, c220, c221, c222, c223, c224, c225, c226, c227, c228, c229, c230, c231, c232, c233, c234, c235, c236, c237, c238, c239, c240, c241, c242, c243, c244, c245, c246, c247, c248, c249, c250, c251, c252, c253, c254, c255, c256 }) -> enum { c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27, c28, c29, c30, c31, c32, c33, c34, c35, c36, c37, c38, c39, c40, c41, c42, c43, c44, c45, c46, c47, c48, c49, c50, c51, c52, c53, c54, c55, c56, c57, c58, c59, c60, c61, c62, c63, c64, c65, c66, c67, c68, c69, c70, c71, c72, c73, c74, c75, c76, c77, c78, c79, c80, c81, c82, c83, c84, c85, c86, c87, c88, c89, c90, c91, c92, c93, c94, c95, c96, c97, c98, c99, c100, c101, c102, c103, c104, c105, c106, c107, c108, c109, c110, c111, c112, c113, c114, c115, c116, c117, c118, c119, c120, c121, c122, c123, c124, c125, c126, c127, c128, c129, c130, c131, c132, c133, c134, c135, c136, c137, c138, c139, c140, c141, c142, c143, c144, c145, c146, c147, c148, c149, c150, c151, c152, c153, c154, c155, c156, c157, c158, c159, c160, c161, c162, c163, c164, c165, c166, c167, c168, c169, c170, c171, c172, c173, c174, c175, c176, c177, c178, c179, c180, c181, c182, c183, c184, c185, c186, c187, c188, c189, c190, c191, c192, c193, c194, c195, c196, c197, c198, c199, c200, c201, c202, c203, c204, c205, c206, c207, c208, c209, c210, c211, c212, c213, c214, c215, c216, c217, c218, c219, c220, c221, c222, c223, c224, c225, c226, c227, c228, c229, c230, c231, c232, c233, c234, c235, c236, c237, c238, c239, c240, c241, c242, c243, c244, c245, c246, c247, c248, c249, c250, c251, c252, c253, c254, c255, c256 }"},
+		{Module: EchoModule, Name: "perm-flags", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: flags { read, write, exec }) -> flags { read, write, exec }"},
+		{Module: EchoModule, Name: "some-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(a: flags { f0, f1, f2, f3, f4, f5, f6, f7 }, b: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8 }, c: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15 }, d: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }, e: flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24, f25, f26, f27, f28, f29, f30, f31 }) -> tuple<flags { f0, f1, f2, f3, f4, f5, f6, f7 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }, flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24, f25, f26, f27, f28, f29, f30, f31 }>"},
+		{Module: EchoModule, Name: "more-flags", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(a: flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32 }, b: flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63 }, c: flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63, l64, l65, l66, l67, l68, l69 }) -> tuple<flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32 }, flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63 }, flags { l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, l24, l25, l26, l27, l28, l29, l30, l31, l32, l33, l34, l35, l36, l37, l38, l39, l40, l41, l42, l43, l44, l45, l46, l47, l48, l49, l50, l51, l52, l53, l54, l55, l56, l57, l58, l59, l60, l61, l62, l63, l64, l65, l66, l67, l68, l69 }>"},
+		{Module: EchoModule, Name: "shape-variant", Params: []abi.ValType{abi.I32, abi.I64, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }) -> variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }"},
+		{Module: EchoModule, Name: "number-variant", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: variant { int(s32), float(f32) }) -> variant { int(s32), float(f32) }"},
+		{Module: EchoModule, Name: "wide-variant", Params: []abi.ValType{abi.I32, abi.I64}, Results: []abi.ValType{abi.I32}, Type: "func(v: variant { int(s64), float(f64), small(u8) }) -> variant { int(s64), float(f64), small(u8) }"},
+		{Module: EchoModule, Name: "plain-variant", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: variant { a, b }) -> variant { a, b }"},
+		{Module: EchoModule, Name: "empty-record", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: record { only: variant { a, b } }) -> record { only: variant { a, b } }"},
+		{Module: EchoModule, Name: "labels-alias", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: list<tuple<string, string>>) -> list<tuple<string, string>>"},
+		{Module: EchoModule, Name: "pair-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: tuple<u8, option<string>>) -> tuple<u8, option<string>>"},
+		{Module: EchoModule, Name: "long-tuple", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: tuple<u8, u8, u8, u8, u8, u8, u8, u8, string>) -> tuple<u8, u8, u8, u8, u8, u8, u8, u8, string>"},
+		{Module: EchoModule, Name: "deep-record", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }) -> record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }"},
+		{Module: EchoModule, Name: "deep-list", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: list<record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }>) -> list<record { twice: option<option<u32>>, outcome: result<list<string>, variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, outcomes: list<result<_, enum { red, green, deep-blue }>>, units: list<result>, values: list<result<u64>>, bytes: list<list<u8>>, texts: list<option<string>>, nine: tuple<u8, u16, u32, u64, s8, s16, s32, s64, bool>, shapes: list<variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }>, pairs: list<tuple<u8, option<string>>>, perms: list<flags { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 }>, chars: list<char>, bools: list<bool>, floats: list<f32>, doubles: list<f64>, longs: list<s64>, metadata: list<tuple<string, string>>, id: u64 }>"},
+		{Module: EchoModule, Name: "maybe", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I64, abi.I64, abi.F32, abi.F64, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: option<record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }>) -> option<record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }>"},
+		{Module: EchoModule, Name: "maybe-twice", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: option<option<string>>) -> option<option<string>>"},
+		{Module: EchoModule, Name: "problem-variant", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: variant { missing(string), broken(string), unknown }) -> variant { missing(string), broken(string), unknown }"},
+		{Module: EchoModule, Name: "sixteen", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.F64}, Results: []abi.ValType{abi.I32}, Type: "func(a: string, b: string, c: string, d: string, e: string, f: string, g: string, h: u8, i: f64) -> string"},
+		{Module: EchoModule, Name: "seventeen", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(a: string, b: string, c: string, d: string, e: string, f: string, g: string, h: u8, i: f64, j: bool) -> string"},
+		{Module: EchoModule, Name: "fallible", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: result<u32, string>) -> result<u32, string>"},
+		{Module: EchoModule, Name: "fail-unit", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: result) -> result"},
+		{Module: EchoModule, Name: "fail-ok", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: result<string>) -> result<string>"},
+		{Module: EchoModule, Name: "fail-problem", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: result<_, variant { missing(string), broken(string), unknown }>) -> result<_, variant { missing(string), broken(string), unknown }>"},
+		{Module: EchoModule, Name: "fail-record", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(v: result<option<string>, record { code: u16, reason: string }>) -> result<option<string>, record { code: u16, reason: string }>"},
+		{Module: EchoModule, Name: "fail-color", Params: []abi.ValType{abi.I32, abi.I64}, Results: []abi.ValType{abi.I32}, Type: "func(v: result<u64, enum { red, green, deep-blue }>) -> result<u64, enum { red, green, deep-blue }>"},
+		{Module: EchoModule, Name: "names", Params: []abi.ValType{abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(type: u8, func: u8, range: u8, err: u8, ctx: u8, i: u8, v0: u8, n1: u8, p2: u8, string: string, len: u8, stack: list<string>, result: u8) -> u32"},
 	}
 }
 
@@ -2571,14 +2571,15 @@ func CallEchoString(ctx context.Context, g abi.Guest, v_ string) (result string,
 	const fn = "mrt:all/echo@1.2.3#string"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(v_)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = l.StringAt(b, 0)
@@ -2595,14 +2596,15 @@ func CallEchoBytes(ctx context.Context, g abi.Guest, v_ []byte) (result []byte, 
 	const fn = "mrt:all/echo@1.2.3#bytes"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.Bytes(v_)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = l.BytesAt(b, 0)
@@ -2619,7 +2621,8 @@ func CallEchoNumbers(ctx context.Context, g abi.Guest, v_ []uint32) (result []ui
 	const fn = "mrt:all/echo@1.2.3#numbers"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(v_), 4, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -2630,7 +2633,7 @@ func CallEchoNumbers(ctx context.Context, g abi.Guest, v_ []uint32) (result []ui
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftListU32(l, canon.U32(b, 0), canon.U32(b, 4))
@@ -2647,7 +2650,8 @@ func CallEchoStrings(ctx context.Context, g abi.Guest, v_ []string) (result []st
 	const fn = "mrt:all/echo@1.2.3#strings"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(v_), 8, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -2658,7 +2662,7 @@ func CallEchoStrings(ctx context.Context, g abi.Guest, v_ []string) (result []st
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftListString(l, canon.U32(b, 0), canon.U32(b, 4))
@@ -2677,7 +2681,8 @@ func CallEchoScalarsRecord(ctx context.Context, g abi.Guest, v_ Scalars) (result
 	const fn = "mrt:all/echo@1.2.3#scalars-record"
 	defer canon.Catch(fn, &err)
 	var stack [14]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	stack[0] = canon.BoolBits(v_.B)
 	stack[1] = uint64(uint32(v_.S8))
@@ -2696,7 +2701,7 @@ func CallEchoScalarsRecord(ctx context.Context, g abi.Guest, v_ Scalars) (result
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 64, 8)
 	result = liftScalars(l, b[0:64])
@@ -2752,6 +2757,7 @@ func CallEchoSomeFlags(ctx context.Context, g abi.Guest, a Flags8, b_ Flags9, c_
 	const fn = "mrt:all/echo@1.2.3#some-flags"
 	defer canon.Catch(fn, &err)
 	var stack [5]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(a)
 	stack[1] = uint64(b_)
 	stack[2] = uint64(c_)
@@ -2760,7 +2766,7 @@ func CallEchoSomeFlags(ctx context.Context, g abi.Guest, a Flags8, b_ Flags9, c_
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	result = liftTupleFlags8Flags9Flags16Flags17Flags32(l, b[0:16])
@@ -2777,6 +2783,7 @@ func CallEchoMoreFlags(ctx context.Context, g abi.Guest, a Flags33, b_ Flags64, 
 	const fn = "mrt:all/echo@1.2.3#more-flags"
 	defer canon.Catch(fn, &err)
 	var stack [7]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(uint32(a))
 	stack[1] = uint64(uint32(a >> 32))
 	stack[2] = uint64(uint32(b_))
@@ -2787,7 +2794,7 @@ func CallEchoMoreFlags(ctx context.Context, g abi.Guest, a Flags33, b_ Flags64, 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 28, 4)
 	result = liftTupleFlags33Flags64Flags70(l, b[0:28])
@@ -2804,7 +2811,8 @@ func CallEchoShapeVariant(ctx context.Context, g abi.Guest, v_ Shape) (result Sh
 	const fn = "mrt:all/echo@1.2.3#shape-variant"
 	defer canon.Catch(fn, &err)
 	var stack [15]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	stack[0] = uint64(uint8(v_.Tag))
 	switch v_.Tag {
@@ -2865,7 +2873,7 @@ func CallEchoShapeVariant(ctx context.Context, g abi.Guest, v_ Shape) (result Sh
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 72, 8)
 	result = liftShape(l, b[0:72])
@@ -2882,6 +2890,7 @@ func CallEchoNumberVariant(ctx context.Context, g abi.Guest, v_ Number) (result 
 	const fn = "mrt:all/echo@1.2.3#number-variant"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(uint8(v_.Tag))
 	switch v_.Tag {
 	case NumberInt:
@@ -2892,7 +2901,7 @@ func CallEchoNumberVariant(ctx context.Context, g abi.Guest, v_ Number) (result 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftNumber(l, b[0:8])
@@ -2909,6 +2918,7 @@ func CallEchoWideVariant(ctx context.Context, g abi.Guest, v_ Wide) (result Wide
 	const fn = "mrt:all/echo@1.2.3#wide-variant"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
+	at := canon.At(g, fn)
 	stack[0] = uint64(uint8(v_.Tag))
 	switch v_.Tag {
 	case WideInt:
@@ -2921,7 +2931,7 @@ func CallEchoWideVariant(ctx context.Context, g abi.Guest, v_ Wide) (result Wide
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 8)
 	result = liftWide(l, b[0:16])
@@ -2968,7 +2978,8 @@ func CallEchoLabelsAlias(ctx context.Context, g abi.Guest, v_ Labels) (result Me
 	const fn = "mrt:all/echo@1.2.3#labels-alias"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(v_), 16, 4)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -2979,7 +2990,7 @@ func CallEchoLabelsAlias(ctx context.Context, g abi.Guest, v_ Labels) (result Me
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftListTupleStringString(l, canon.U32(b, 0), canon.U32(b, 4))
@@ -2996,7 +3007,8 @@ func CallEchoPairTuple(ctx context.Context, g abi.Guest, v_ Pair) (result Pair, 
 	const fn = "mrt:all/echo@1.2.3#pair-tuple"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	stack[0] = uint64(v_.F0)
 	if v_.F1 != nil {
@@ -3009,7 +3021,7 @@ func CallEchoPairTuple(ctx context.Context, g abi.Guest, v_ Pair) (result Pair, 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	result = liftTupleU8OptionString(l, b[0:16])
@@ -3046,7 +3058,8 @@ func CallEchoLongTuple(ctx context.Context, g abi.Guest, v_ struct {
 	const fn = "mrt:all/echo@1.2.3#long-tuple"
 	defer canon.Catch(fn, &err)
 	var stack [10]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	stack[0] = uint64(v_.F0)
 	stack[1] = uint64(v_.F1)
@@ -3061,7 +3074,7 @@ func CallEchoLongTuple(ctx context.Context, g abi.Guest, v_ struct {
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	result = liftTupleU8U8U8U8U8U8U8U8String(l, b[0:16])
@@ -3078,7 +3091,8 @@ func CallEchoDeepRecord(ctx context.Context, g abi.Guest, v_ Deep) (result Deep,
 	const fn = "mrt:all/echo@1.2.3#deep-record"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	params := w.Alloc(256, 8)
 	lowerDeep(w, params, &v_)
@@ -3086,7 +3100,7 @@ func CallEchoDeepRecord(ctx context.Context, g abi.Guest, v_ Deep) (result Deep,
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 256, 8)
 	result = liftDeep(l, b[0:256])
@@ -3103,7 +3117,8 @@ func CallEchoDeepList(ctx context.Context, g abi.Guest, v_ []Deep) (result []Dee
 	const fn = "mrt:all/echo@1.2.3#deep-list"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.List(len(v_), 256, 8)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -3114,7 +3129,7 @@ func CallEchoDeepList(ctx context.Context, g abi.Guest, v_ []Deep) (result []Dee
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftListDeep(l, canon.U32(b, 0), canon.U32(b, 4))
@@ -3131,7 +3146,8 @@ func CallEchoMaybe(ctx context.Context, g abi.Guest, v_ *Scalars) (result *Scala
 	const fn = "mrt:all/echo@1.2.3#maybe"
 	defer canon.Catch(fn, &err)
 	var stack [15]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	if v_ != nil {
 		stack[0] = uint64(1)
@@ -3155,7 +3171,7 @@ func CallEchoMaybe(ctx context.Context, g abi.Guest, v_ *Scalars) (result *Scala
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 72, 8)
 	result = liftOptionScalars(l, b[0:72])
@@ -3172,7 +3188,8 @@ func CallEchoMaybeTwice(ctx context.Context, g abi.Guest, v_ **string) (result *
 	const fn = "mrt:all/echo@1.2.3#maybe-twice"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	if v_ != nil {
 		stack[0] = uint64(1)
@@ -3189,7 +3206,7 @@ func CallEchoMaybeTwice(ctx context.Context, g abi.Guest, v_ **string) (result *
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	result = liftOptionOptionString(l, b[0:16])
@@ -3206,7 +3223,8 @@ func CallEchoProblemVariant(ctx context.Context, g abi.Guest, v_ Problem) (resul
 	const fn = "mrt:all/echo@1.2.3#problem-variant"
 	defer canon.Catch(fn, &err)
 	var stack [3]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	stack[0] = uint64(uint8(v_.Tag))
 	switch v_.Tag {
@@ -3217,7 +3235,7 @@ func CallEchoProblemVariant(ctx context.Context, g abi.Guest, v_ Problem) (resul
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	result = liftProblem(l, b[0:12])
@@ -3236,7 +3254,8 @@ func CallEchoSixteen(ctx context.Context, g abi.Guest, a string, b_ string, c_ s
 	const fn = "mrt:all/echo@1.2.3#sixteen"
 	defer canon.Catch(fn, &err)
 	var stack [16]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(a)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
@@ -3257,7 +3276,7 @@ func CallEchoSixteen(ctx context.Context, g abi.Guest, a string, b_ string, c_ s
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = l.StringAt(b, 0)
@@ -3276,7 +3295,8 @@ func CallEchoSeventeen(ctx context.Context, g abi.Guest, a string, b_ string, c_
 	const fn = "mrt:all/echo@1.2.3#seventeen"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	params := w.Alloc(80, 8)
 	w.PutString(params, a)
@@ -3293,7 +3313,7 @@ func CallEchoSeventeen(ctx context.Context, g abi.Guest, a string, b_ string, c_
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = l.StringAt(b, 0)
@@ -3312,7 +3332,8 @@ func CallEchoFallible(ctx context.Context, g abi.Guest, v_ canon.Result[uint32, 
 	const fn = "mrt:all/echo@1.2.3#fallible"
 	defer canon.Catch(fn, &err)
 	var stack [3]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	if v_.Err != nil {
 		stack[0] = uint64(1)
@@ -3325,7 +3346,7 @@ func CallEchoFallible(ctx context.Context, g abi.Guest, v_ canon.Result[uint32, 
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	if canon.Disc("result<u32, string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -3365,7 +3386,8 @@ func CallEchoFailOk(ctx context.Context, g abi.Guest, v_ canon.Result[string, st
 	const fn = "mrt:all/echo@1.2.3#fail-ok"
 	defer canon.Catch(fn, &err)
 	var stack [3]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	if v_.Err != nil {
 		stack[0] = uint64(1)
@@ -3377,7 +3399,7 @@ func CallEchoFailOk(ctx context.Context, g abi.Guest, v_ canon.Result[string, st
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	if canon.Disc("result<string>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -3398,7 +3420,8 @@ func CallEchoFailProblem(ctx context.Context, g abi.Guest, v_ canon.Result[struc
 	const fn = "mrt:all/echo@1.2.3#fail-problem"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	if v_.Err != nil {
 		stack[0] = uint64(1)
@@ -3414,7 +3437,7 @@ func CallEchoFailProblem(ctx context.Context, g abi.Guest, v_ canon.Result[struc
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, problem>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -3434,7 +3457,8 @@ func CallEchoFailRecord(ctx context.Context, g abi.Guest, v_ canon.Result[*strin
 	const fn = "mrt:all/echo@1.2.3#fail-record"
 	defer canon.Catch(fn, &err)
 	var stack [4]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	if v_.Err != nil {
 		stack[0] = uint64(1)
@@ -3454,7 +3478,7 @@ func CallEchoFailRecord(ctx context.Context, g abi.Guest, v_ canon.Result[*strin
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<option<string>, failure>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -3476,6 +3500,7 @@ func CallEchoFailColor(ctx context.Context, g abi.Guest, v_ canon.Result[uint64,
 	const fn = "mrt:all/echo@1.2.3#fail-color"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
+	at := canon.At(g, fn)
 	if v_.Err != nil {
 		stack[0] = uint64(1)
 		stack[1] = uint64(*v_.Err)
@@ -3486,7 +3511,7 @@ func CallEchoFailColor(ctx context.Context, g abi.Guest, v_ canon.Result[uint64,
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 8)
 	if canon.Disc("result<u64, color>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -3510,7 +3535,8 @@ func CallEchoNames(ctx context.Context, g abi.Guest, type_ uint8, func_ uint8, r
 	const fn = "mrt:all/echo@1.2.3#names"
 	defer canon.Catch(fn, &err)
 	var stack [15]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	stack[0] = uint64(type_)
 	stack[1] = uint64(func_)

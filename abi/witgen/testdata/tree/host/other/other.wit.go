@@ -37,8 +37,8 @@ const StoreModule = "mrt:other/store@0.9.0"
 // StoreExports gives the core functions that a guest exports for it.
 func StoreExports() []abi.Func {
 	return []abi.Func{
-		{Module: StoreModule, Name: "put", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}},
-		{Module: StoreModule, Name: "items", Params: nil, Results: []abi.ValType{abi.I32}},
+		{Module: StoreModule, Name: "put", Params: []abi.ValType{abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(item: record { key: string, shape: variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }, metadata: list<tuple<string, string>> }) -> result<_, record { code: u16, reason: string }>"},
+		{Module: StoreModule, Name: "items", Params: nil, Results: []abi.ValType{abi.I32}, Type: "func() -> list<record { key: string, shape: variant { none, circle(f32), square(f64), label(string), count(u64), point(tuple<s32, s32>), whole(record { b: bool, s8: s8, u8: u8, s16: s16, u16: u16, s32: s32, u32: u32, s64: s64, u64: u64, f32: f32, f64: f64, c: char, s: string }), colored(enum { red, green, deep-blue }), path(list<u16>), maybe(option<char>), allowed(flags { read, write, exec }), either(result<u8, f32>) }, metadata: list<tuple<string, string>> }>"},
 	}
 }
 
@@ -49,7 +49,8 @@ func CallStorePut(ctx context.Context, g abi.Guest, item Item) (err error) {
 	const fn = "mrt:other/store@0.9.0#put"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	params := w.Alloc(88, 8)
 	lowerItem(w, params, &item)
@@ -57,7 +58,7 @@ func CallStorePut(ctx context.Context, g abi.Guest, item Item) (err error) {
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 16, 4)
 	if canon.Disc("result<_, failure>", uint32(canon.U8(b, 0)), 2) == 1 {
@@ -79,10 +80,11 @@ func CallStoreItems(ctx context.Context, g abi.Guest) (result []Item, err error)
 	const fn = "mrt:other/store@0.9.0#items"
 	defer canon.Catch(fn, &err)
 	var stack [1]uint64
+	at := canon.At(g, fn)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 8, 4)
 	result = liftListItem(l, canon.U32(b, 0), canon.U32(b, 4))

@@ -60,7 +60,7 @@ type ClashHost interface {
 // ClashFuncs gives the core functions by which a guest calls h.
 func ClashFuncs(h ClashHost) []abi.Func {
 	return []abi.Func{
-		{Module: ClashModule, Name: "make", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Call: clashMake(h)},
+		{Module: ClashModule, Name: "make", Params: []abi.ValType{abi.I32, abi.I32}, Results: nil, Type: "func(level: enum { low, high }) -> result<u8, record { text: string }>", Call: clashMake(h)},
 	}
 }
 
@@ -97,7 +97,7 @@ type InnerHost interface {
 // InnerFuncs gives the core functions by which a guest calls h.
 func InnerFuncs(h InnerHost) []abi.Func {
 	return []abi.Func{
-		{Module: InnerModule, Name: "add", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Call: innerAdd(h)},
+		{Module: InnerModule, Name: "add", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(a: u32, b: u32) -> u32", Call: innerAdd(h)},
 	}
 }
 
@@ -121,7 +121,7 @@ type AllHost interface {
 // AllFuncs gives the core functions by which a guest calls h.
 func AllFuncs(h AllHost) []abi.Func {
 	return []abi.Func{
-		{Module: "$root", Name: "note", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Call: allNote(h)},
+		{Module: "$root", Name: "note", Params: []abi.ValType{abi.I32, abi.I32, abi.I32}, Results: nil, Type: "func(text: string, color: enum { red, green, deep-blue })", Call: allNote(h)},
 	}
 }
 
@@ -139,7 +139,7 @@ func allNote(h AllHost) func(context.Context, abi.Guest, []uint64) {
 // AllExports gives the core functions that a guest exports for it.
 func AllExports() []abi.Func {
 	return []abi.Func{
-		{Module: "", Name: "run", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}},
+		{Module: "", Name: "run", Params: []abi.ValType{abi.I32, abi.I32}, Results: []abi.ValType{abi.I32}, Type: "func(what: string) -> result<string, string>"},
 	}
 }
 
@@ -150,14 +150,15 @@ func CallAllRun(ctx context.Context, g abi.Guest, what string) (result string, e
 	const fn = "run"
 	defer canon.Catch(fn, &err)
 	var stack [2]uint64
-	lower := canon.NewLower(ctx, g)
+	at := canon.At(g, fn)
+	lower := canon.NewLower(ctx, at)
 	w := &lower
 	v0, n0 := w.String(what)
 	stack[0], stack[1] = uint64(v0), uint64(n0)
 	if err = g.Call(ctx, fn, stack[:]); err != nil {
 		return result, err
 	}
-	lift := canon.NewLift(g)
+	lift := canon.NewLift(at)
 	l := &lift
 	b := l.Area(uint32(stack[0]), 12, 4)
 	if canon.Disc("result<string, string>", uint32(canon.U8(b, 0)), 2) == 1 {

@@ -1,0 +1,37 @@
+;; Uses the interface of counter.wat in an older version, and the same clock in another one.
+(component $app
+  (import "test:count/counters@1.0.0" (instance $counters
+    (export "counter" (type $c (sub resource)))
+    (export "[constructor]counter" (func (param "start" u32) (result (own $c))))
+    (export "[method]counter.bump" (func (param "self" (borrow $c)) (param "by" u32) (result u32)))))
+  (import "test:host/clock@0.2.3" (instance $clock
+    (export "tick" (type $t (sub resource)))
+    (export "now" (func (result (own $t))))))
+  (alias export $counters "counter" (type $counter))
+  (alias export $clock "tick" (type $tick))
+  (core func $make (canon lower (func $counters "[constructor]counter")))
+  (core func $bump (canon lower (func $counters "[method]counter.bump")))
+  (core func $drop (canon resource.drop $counter))
+  (core func $now (canon lower (func $clock "now")))
+  (core func $drop-tick (canon resource.drop $tick))
+  (core module $M
+    (import "c" "make" (func $make (param i32) (result i32)))
+    (import "c" "bump" (func $bump (param i32 i32) (result i32)))
+    (import "c" "drop" (func $drop (param i32)))
+    (import "c" "now" (func $now (result i32)))
+    (import "c" "drop-tick" (func $drop-tick (param i32)))
+    (func (export "run") (result i32)
+      (local $c i32) (local $n i32)
+      (local.set $c (call $make (i32.const 40)))
+      (local.set $n (call $bump (local.get $c) (i32.const 2)))
+      (call $drop (local.get $c))
+      (call $drop-tick (call $now))
+      (local.get $n)))
+  (core instance $m (instantiate $M (with "c" (instance
+    (export "make" (func $make))
+    (export "bump" (func $bump))
+    (export "drop" (func $drop))
+    (export "now" (func $now))
+    (export "drop-tick" (func $drop-tick))))))
+  (func (export "run") (result u32) (canon lift (core func $m "run")))
+  (export "again" (func $clock "now")))

@@ -1,0 +1,43 @@
+;; Provides an interface with a resource; needs a clock of the host.
+(component $counter
+  (import "test:host/clock@0.2.12" (instance $clock
+    (export "tick" (type (sub resource)))
+    (type $own-tick (own 0))
+    (export "now" (func (result $own-tick)))))
+  (core module $M
+    (import "host" "now" (func $now (result i32)))
+    (import "host" "new" (func $new (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "dtor") (param i32))
+    (func (export "make") (param i32) (result i32) (drop (call $now)) (call $new (local.get 0)))
+    (func (export "bump") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+    (func (export "label") (param i32) (result i32) (i32.const 8))
+    (func (export "label-post") (param i32))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+  (core func $now' (canon lower (func $clock "now")))
+  (core module $Dtor (func (export "drop") (param i32)))
+  (core instance $dtor (instantiate $Dtor))
+  (type $r (resource (rep i32) (dtor (core func $dtor "drop"))))
+  (core func $new (canon resource.new $r))
+  (core instance $m (instantiate $M (with "host" (instance
+    (export "now" (func $now'))
+    (export "new" (func $new))))))
+  (func $make (param "start" u32) (result (own $r)) (canon lift (core func $m "make")))
+  (func $bump (param "self" (borrow $r)) (param "by" u32) (result u32) (canon lift (core func $m "bump")))
+  (func $label (param "self" (borrow $r)) (result string)
+    (canon lift (core func $m "label") (memory (core memory $m "memory")) (post-return (core func $m "label-post"))))
+  (component $shim
+    (import "import-type-counter" (type $r (sub resource)))
+    (import "import-constructor" (func $make (param "start" u32) (result (own $r))))
+    (import "import-bump" (func $bump (param "self" (borrow $r)) (param "by" u32) (result u32)))
+    (import "import-label" (func $label (param "self" (borrow $r)) (result string)))
+    (export $r' "counter" (type $r))
+    (export "[constructor]counter" (func $make) (func (param "start" u32) (result (own $r'))))
+    (export "[method]counter.bump" (func $bump) (func (param "self" (borrow $r')) (param "by" u32) (result u32)))
+    (export "[method]counter.label" (func $label) (func (param "self" (borrow $r')) (result string))))
+  (instance $out (instantiate $shim
+    (with "import-type-counter" (type $r))
+    (with "import-constructor" (func $make))
+    (with "import-bump" (func $bump))
+    (with "import-label" (func $label))))
+  (export "test:count/counters@1.2.0" (instance $out)))
