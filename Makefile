@@ -26,8 +26,9 @@ test: test-setup ## all tests with the race detector, on real servers, and Dapr'
 conformance: test-setup ## Dapr's conformance suites against the drivers; they mostly wait, so all run at once
 	cd conformance && $(GO) test -parallel 32 -timeout 10m ./...
 
-test-setup: build ## fetch the servers that tests need; fails if it cannot
+test-setup: build ## fetch the servers and toolchains that tests need; fails if it cannot
 	./components/internal/testserver/setup.sh
+	./examples/internal/toolchain/setup.sh
 
 lint: ## gofmt, go vet, golangci-lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt: run make fmt'; exit 1; }

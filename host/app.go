@@ -178,7 +178,7 @@ func (h *Host) link(ctx context.Context, a *app, gen *generation) error {
 		return err
 	}
 	pool, err := gen.module.Pool(ctx, engine.PoolConfig{
-		App: a.name, Funcs: funcs, Exports: exportFuncs(), Env: a.spec.Env(), Log: h.log, Warm: 1, Policy: policy(a.spec), Boot: boot,
+		App: a.name, Funcs: funcs, Exports: exportFuncs(), Shared: a.wasi.Shared(), Env: a.spec.Env(), Log: h.log, Warm: 1, Policy: policy(a.spec), Boot: boot,
 		Limits: engine.Limits{Memory: uint64(l.Memory), Timeout: l.Timeout, MaxInstances: l.MaxInstances, Queue: queue(l.Queue)},
 	})
 	if err != nil {

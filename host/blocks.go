@@ -16,7 +16,6 @@ import (
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	abiinvoke "github.com/mrt-wasm/mrt-wasm/abi/invoke"
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
-	abistate "github.com/mrt-wasm/mrt-wasm/abi/state"
 	abiwasicli "github.com/mrt-wasm/mrt-wasm/abi/wasi/cli"
 	abiwasihttp "github.com/mrt-wasm/mrt-wasm/abi/wasi/http"
 	"github.com/mrt-wasm/mrt-wasm/host/actor"
@@ -50,7 +49,7 @@ func exportFuncs() []abi.Func {
 	return slices.Concat(abihttp.HandlerExports(), abiinvoke.ServiceExports(),
 		abipubsub.SubscriberExports(), abipubsub.BulkSubscriberExports(), abiactor.ActorExports(),
 		abibinding.TriggerExports(), abiconfiguration.HandlerExports(),
-		abiwasihttp.IncomingHandlerExports(), abiwasicli.RunExports())
+		abiwasihttp.IncomingHandlerExports(), abiwasicli.RunExports(), standardExports())
 }
 
 // exports are the handler interfaces that some block calls.
@@ -94,13 +93,16 @@ func (h *Host) openBlocks(ctx context.Context) error {
 	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "bindings", "middleware"}, h.components) {
 		errs = append(errs, open[kind](ctx))
 	}
-	return h.secrets.Redact(errors.Join(errs...))
+	if err := errors.Join(errs...); err != nil {
+		return h.secrets.Redact(err)
+	}
+	return h.openStandards()
 }
 
 // openState makes the block of state stores, and with it that of actors.
 func (h *Host) openState(ctx context.Context) error {
 	store, err := state.New(ctx, state.Config{
-		Drivers: h.opts.Drivers.State, Decls: h.decls("state", h.importer(abistate.StoreModule) || hasActors(h.opts.Manifest)), Apps: h.names,
+		Drivers: h.opts.Drivers.State, Decls: h.decls("state", h.usesState()), Apps: h.names,
 		Env: h.env(), Chain: h.chain, Log: h.log, CallerApp: api.CallerApp,
 		Made: func(b *state.Block) error { return h.provide(ctx, b) },
 	})
@@ -115,7 +117,7 @@ func (h *Host) openState(ctx context.Context) error {
 func (h *Host) openTopics(ctx context.Context) error {
 	topics, err := pubsub.New(ctx, pubsub.Config{
 		Drivers: h.opts.Drivers.PubSub, Decls: h.decls("pubsub", h.usesTopics()), Apps: h.names,
-		Subscriptions: h.declaredSubscriptions(), Env: h.env(), Chain: h.chain, Trace: traces{h.tel}, Log: h.log, CallerApp: api.CallerApp,
+		Subscriptions: h.declaredSubscriptions(), Receivers: receivers(), Env: h.env(), Chain: h.chain, Trace: traces{h.tel}, Log: h.log, CallerApp: api.CallerApp,
 	})
 	if err != nil {
 		return err
@@ -154,7 +156,7 @@ func (h *Host) importer(iface string) bool {
 }
 
 func (h *Host) usesTopics() bool {
-	return len(h.opts.Manifest.Subscriptions) > 0 || h.importer(abipubsub.PublisherModule)
+	return len(h.opts.Manifest.Subscriptions) > 0 || h.importer(abipubsub.PublisherModule) || h.importsOf("wasi:messaging")
 }
 
 // embeddedDefault is the component of a kind that a host has when its manifest declares none.
@@ -183,17 +185,15 @@ func (h *Host) decls(kind string, used bool) []component.Decl {
 
 // openConfiguration makes the block of configuration stores.
 func (h *Host) openConfiguration(ctx context.Context) error {
-	used := h.importer(abiconfiguration.StoreModule)
 	cfg := configuration.Config{
 		Drivers: h.opts.Drivers.Configuration, Apps: h.names, Env: h.env(), Chain: h.chain, Root: h.tel.Root, Log: h.log, CallerApp: api.CallerApp,
 	}
 	for _, app := range h.opts.Manifest.Apps {
 		for _, d := range app.Spec.Configuration {
 			cfg.Declared = append(cfg.Declared, configuration.Declaration{App: app.Name(), Store: d.Store, Keys: d.Keys, Where: d.Pos.String()})
-			used = true
 		}
 	}
-	cfg.Decls = h.decls("configuration", used)
+	cfg.Decls = h.decls("configuration", h.usesConfiguration())
 	b, err := configuration.New(ctx, cfg)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
@@ -44,7 +45,7 @@ func providers() []provider {
 		{"configuration", componentLine("configuration", true), abiconfiguration.StoreFuncs(nil)},
 		{"actor", "spec.actors", slices.Concat(abiactor.ContextFuncs(nil), abiactor.StateFuncs(nil), abiactor.TimersFuncs(nil), abiactor.RemindersFuncs(nil))},
 		{"actor", "", abiactor.ClientFuncs(nil)},
-	}, wasiProviders()...)
+	}, append(wasiProviders(), standardProviders()...)...)
 }
 
 // componentLine says which component a block needs.
@@ -79,7 +80,7 @@ func wasiProviders() []provider {
 
 // handlers tell what calls the interfaces that apps export, by interface.
 func handlers() map[string]string {
-	return map[string]string{
+	out := map[string]string{
 		abihttp.HandlerModule:             "requests of the front door (spec.http.routes)",
 		abiwasihttp.IncomingHandlerModule: "requests of the front door, streaming (spec.http.routes)",
 		abiinvoke.ServiceModule:           "service invocation by other apps and the API",
@@ -90,4 +91,6 @@ func handlers() map[string]string {
 		abiactor.ActorModule:              "turns of its actors (spec.actors)",
 		abiwasicli.RunModule:              "mrt-wasm run FILE.wasm, once",
 	}
+	maps.Copy(out, standardHandlers())
+	return out
 }

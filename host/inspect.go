@@ -22,6 +22,8 @@ type Inspection struct {
 	Producers []string `json:"producers,omitempty"`
 	Imports   []Wanted `json:"imports"`
 	Exports   []Given  `json:"exports"`
+	// Problems say what is wrong with the exports that the host would call.
+	Problems []string `json:"problems,omitempty"`
 	// WIT is the component's world; empty for a module, which has none.
 	WIT string `json:"wit,omitempty"`
 }
@@ -73,7 +75,10 @@ func Inspect(ctx context.Context, name string, wasm []byte) (_ *Inspection, err 
 	if err != nil {
 		return nil, err
 	}
-	out := &Inspection{Kind: "module", Runs: "as it is, from an image of its memory if it can have one", Imports: wanted(matches), Exports: given(m)}
+	out := &Inspection{
+		Kind: "module", Runs: "as it is, from an image of its memory if it can have one",
+		Imports: wanted(matches), Exports: given(m), Problems: m.CheckExports(exportFuncs()),
+	}
 	if component.IsComponent(wasm) {
 		err = out.describe(wasm)
 	}
@@ -121,7 +126,10 @@ func wanted(matches []engine.Match) []Wanted {
 			continue
 		}
 		w.Provider, w.Manifest = "", missingLine(imp)
-		if !match.Unknown || len(w.Problems) == 0 {
+		switch {
+		case !match.Unknown:
+			w.Problems = append(w.Problems, "import "+imp.Module+"#"+imp.Name+": "+match.Problem)
+		case len(w.Problems) == 0: // it is the same for all its functions
 			w.Problems = append(w.Problems, match.Problem)
 		}
 	}
@@ -157,8 +165,8 @@ func given(m *engine.Module) []Given {
 		if !ok {
 			iface, name = "", export
 		}
-		if strings.HasPrefix(export, "cabi_") {
-			continue
+		if strings.HasPrefix(export, "cabi_") || export == "_initialize" {
+			continue // for the engine itself
 		}
 		at := slices.IndexFunc(out, func(g Given) bool { return g.Interface == iface })
 		if at < 0 {

@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	_ block.Keeper = (*app)(nil)
-	_ block.Kept   = (*engine.Kept)(nil)
+	_ block.Single  = (*app)(nil)
+	_ block.Savable = kept{}
 )
 
 // Keep makes an instance of the app's current code that is kept. Where that is being replaced, it is of the next one.
@@ -21,10 +21,10 @@ func (a *app) Keep(ctx context.Context, saved []byte) (block.Kept, error) {
 		if gen == nil || gen.pool == nil {
 			return nil, fmt.Errorf("app %s is not started", a.name)
 		}
-		kept, err := gen.pool.Keep(ctx, saved)
+		k, err := gen.pool.Keep(ctx, saved)
 		switch {
 		case err == nil:
-			return kept, nil
+			return kept{k}, nil
 		case errors.Is(err, engine.ErrClosed) && a.current.Load() != gen:
 		case errors.Is(err, engine.ErrChanged):
 			return nil, &mapped{error: err, as: block.ErrChanged}
@@ -34,6 +34,34 @@ func (a *app) Keep(ctx context.Context, saved []byte) (block.Kept, error) {
 			return nil, err
 		}
 	}
+}
+
+// Single tells whether the app is a component.
+func (a *app) Single() bool {
+	gen := a.current.Load()
+	return gen != nil && gen.module.IsComponent()
+}
+
+// kept is a kept instance whose errors blocks know.
+type kept struct{ *engine.Kept }
+
+// Mark is the engine's.
+func (k kept) Mark() error { return held(k.Kept.Mark()) }
+
+// Save is the engine's.
+func (k kept) Save() ([]byte, error) {
+	saved, err := k.Kept.Save()
+	return saved, held(err)
+}
+
+// Savable is the engine's.
+func (k kept) Savable() error { return held(k.Kept.Savable()) }
+
+func held(err error) error {
+	if errors.Is(err, engine.ErrHeld) {
+		return &mapped{error: err, as: block.ErrHeld}
+	}
+	return err
 }
 
 // mapped is an error of the engine that blocks know by another name.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	abimessaging "github.com/mrt-wasm/mrt-wasm/abi/wasi/messaging"
 	"github.com/mrt-wasm/mrt-wasm/host/api"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/telemetry"
@@ -46,7 +47,7 @@ func (h *Host) subscriptions(app string) []string {
 		if len(s.Scopes) > 0 && !slices.Contains(s.Scopes, app) {
 			continue
 		}
-		if a := h.apps[app]; a.Handles(subscriberModule) {
+		if a := h.apps[app]; a.Handles(subscriberModule) || a.Handles(abimessaging.IncomingHandlerModule) {
 			out = append(out, s.Spec.Pubsub+"/"+s.Spec.Topic)
 		}
 	}

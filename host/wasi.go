@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	nethttp "net/http"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/wasi"
 	"github.com/mrt-wasm/mrt-wasm/host/wasi/filesystem"
 	wasihttp "github.com/mrt-wasm/mrt-wasm/host/wasi/http"
+	"github.com/mrt-wasm/mrt-wasm/host/wasi/sockets"
 )
 
 // openWASI makes what an app finds of WASI 0.2. Every app gets it: a module that imports nothing of it pays nothing.
@@ -31,10 +33,15 @@ func (h *Host) openWASI(a *app) error {
 	cfg.HTTP = wasihttp.New(wasihttp.Config{
 		Send: func(r *nethttp.Request) (*nethttp.Response, error) {
 			res, err := out.Send(r)
-			return res, denied(err)
+			return res, h.denied(r, a.name, err)
 		},
-		Check: func(r *nethttp.Request) error { return denied(out.Check(r)) },
+		Check: func(r *nethttp.Request) error { return h.denied(r, a.name, out.Check(r)) },
 	})
+	rules, err := newSocketRules(a.spec, h.log)
+	if err != nil {
+		return err
+	}
+	cfg.Sockets = sockets.New(sockets.Config{Allow: rules.allow})
 	w, err := wasi.New(cfg)
 	if err != nil {
 		return err
@@ -51,9 +58,10 @@ func (h *Host) output(own io.Writer, log func(context.Context) io.Writer) func(c
 	return func(context.Context) io.Writer { return own }
 }
 
-// denied makes the error of a host that is not allowed WASI's.
-func denied(err error) error {
+// denied makes the error of a host that is not allowed WASI's. That has no text: what to do is in the log.
+func (h *Host) denied(r *nethttp.Request, app string, err error) error {
 	if d, ok := errors.AsType[*wire.DeniedError](err); ok {
+		h.log.WarnContext(r.Context(), "app may not send this request", "app", app, "error", d.Reason)
 		return &wasihttp.DeniedError{Reason: d.Reason}
 	}
 	return err
@@ -63,12 +71,20 @@ func denied(err error) error {
 func streamer() *http.Streamer {
 	return &http.Streamer{
 		Interface: abiwasihttp.IncomingHandlerModule,
-		Serve: func(ctx context.Context, g abi.Guest, w nethttp.ResponseWriter, r *nethttp.Request, maxBody int64) error {
-			err := wasihttp.Serve(ctx, g, w, r, wasihttp.Limits{MaxBody: maxBody, WriteTimeout: http.WriteTimeout})
+		Serve: func(ctx context.Context, g abi.Guest, w nethttp.ResponseWriter, r *nethttp.Request) error {
+			err := wasihttp.Serve(ctx, g, w, r, wasihttp.Limits{WriteTimeout: http.WriteTimeout})
 			if f, ok := errors.AsType[*wasihttp.Failure](err); ok {
-				return &http.StreamError{Sent: f.Sent, Status: f.Status, Err: f.Err}
+				return &http.StreamError{Sent: f.Sent, Status: f.Status, Err: withText(f.Err)}
 			}
 			return err
 		},
 	}
+}
+
+// withText adds what a guest said about its error, which is for logs.
+func withText(err error) error {
+	if code, ok := errors.AsType[*abiwasihttp.ErrorCode](err); ok && code.InternalError != nil {
+		return fmt.Errorf("%w: %s", err, *code.InternalError)
+	}
+	return err
 }

@@ -3,7 +3,7 @@ package canon
 import (
 	"context"
 	"fmt"
-	"sync"
+	"unsafe"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
 )
@@ -21,7 +21,6 @@ type Fused struct {
 	resultArea memMove
 	// memory tells that values are more than scalars, so that a transfer is needed, resultMemory that the result is.
 	memory, resultMemory bool
-	pool                 sync.Pool // of *transfer
 }
 
 // Callee is a function of a component instance, as its callers know it. It belongs to the instance.
@@ -32,10 +31,16 @@ type Callee struct {
 	Call func(ctx context.Context, stack []uint64) error
 	// PostReturn runs the core function that cleans up, with the core results as parameters; nil if there is none.
 	PostReturn func(ctx context.Context, stack []uint64) error
+	// spare is what the last call has left for the next one; nil while a call is in flight.
+	spare *transfer
 }
 
 // transfer is the state of one call.
 type transfer struct {
+	caller, callee end
+	// reads is the one of both that l is of.
+	reads *end
+	// l and w are the two guests: of the parameters the caller is read and the callee written, of results the other way.
 	l     Lift
 	w     Lower
 	scope Scope
@@ -43,6 +48,29 @@ type transfer struct {
 	lent []uint32
 	// results tells that results are copied, which hold no borrow.
 	results bool
+}
+
+// end is one of the guests of a transfer, with what stays the same from call to call.
+type end struct {
+	side     Side
+	encoding Encoding
+	arena    Arena // nil if it has none
+}
+
+func newEnd(s Side) end {
+	e := end{side: s, encoding: s.Encoding()}
+	e.arena, _ = s.(Arena)
+	return e
+}
+
+// transferFrom gives the state of a call by caller. It is made once for a callee that is called by one caller at a time.
+func (c *Callee) transferFrom(caller Side) *transfer {
+	t := c.spare
+	c.spare = nil
+	if t == nil || t.caller.side != caller || t.callee.side != c.Side {
+		t = &transfer{caller: newEnd(caller), callee: newEnd(c.Side)}
+	}
+	return t
 }
 
 // NewFused plans calls of f.
@@ -95,11 +123,8 @@ func (u *Fused) Call(ctx context.Context, caller Side, callee *Callee, stack []u
 
 // callMemory is Call for values that are more than scalars.
 func (u *Fused) callMemory(ctx context.Context, caller Side, callee *Callee, stack []uint64) error {
-	t, _ := u.pool.Get().(*transfer)
-	if t == nil {
-		t = new(transfer)
-	}
-	t.begin(ctx, caller, callee.Side)
+	t := callee.transferFrom(caller)
+	t.between(ctx, &t.caller, &t.callee)
 	var ret uint32
 	if u.resultArea != nil {
 		ret = uint32(stack[u.f.slots()])
@@ -111,7 +136,8 @@ func (u *Fused) callMemory(ctx context.Context, caller Side, callee *Callee, sta
 	}
 	t.scope.End()
 	if u.resultMemory {
-		t.turn(ctx, caller, callee.Side)
+		t.results = true
+		t.between(ctx, &t.callee, &t.caller)
 	}
 	if u.resultArea != nil {
 		u.passResult(t, uint32(stack[0]), ret)
@@ -119,8 +145,8 @@ func (u *Fused) callMemory(ctx context.Context, caller Side, callee *Callee, sta
 	if err := u.finish(ctx, callee, stack, t); err != nil {
 		return err
 	}
-	t.end(caller)
-	u.pool.Put(t)
+	t.end()
+	callee.spare = t
 	return nil
 }
 
@@ -172,32 +198,44 @@ func (u *Fused) finish(ctx context.Context, callee *Callee, stack []uint64, t *t
 	return err
 }
 
-// begin readies t for parameters.
-func (t *transfer) begin(ctx context.Context, caller, callee Side) {
-	t.between(ctx, caller, callee)
-	t.w.scope = &t.scope
-	t.results = false
-}
-
-// turn readies t for results.
-func (t *transfer) turn(ctx context.Context, caller, callee Side) {
-	t.between(ctx, callee, caller)
-	t.results = true
-}
-
-// between readies t for values of from that pass to to.
-func (t *transfer) between(ctx context.Context, from, to Side) {
-	t.l = Lift{mem: from.Memory(), left: abi.MaxCallBytes, side: from, encoding: from.Encoding()}
-	t.w = NewLower(ctx, to)
-	t.w.from = &t.l
-}
-
-// end returns what was lent and forgets the instances.
-func (t *transfer) end(caller Side) {
-	for _, i := range t.lent {
-		caller.Handles().Return(i)
+// between readies t for values of from that pass to to. It sets no more than has changed since the last call.
+func (t *transfer) between(ctx context.Context, from, to *end) {
+	l, w := &t.l, &t.w
+	if t.reads != from {
+		t.reads = from
+		l.side, l.encoding = from.side, from.encoding
+		w.g, w.side, w.encoding = to.side, to.side, to.encoding
+		w.from, w.scope = l, &t.scope
 	}
-	*t = transfer{lent: t.lent[:0]}
+	l.left, w.ctx = abi.MaxCallBytes, ctx
+	renew(&l.mem, from.side.Memory())
+	renew(&w.mem, to.side.Memory())
+	if to.arena != nil {
+		w.arena = to.arena.Arena()
+	} else {
+		w.arena = 0
+	}
+}
+
+// renew makes *view the memory as it is now, and writes nothing if that is what it is already, as it nearly always is:
+// while the garbage collector runs a pointer that is written costs as much as the copy of a short string.
+func renew(view *[]byte, mem []byte) {
+	if len(*view) != len(mem) || unsafe.SliceData(*view) != unsafe.SliceData(mem) {
+		*view = mem
+	}
+}
+
+// end returns what was lent and forgets the call.
+func (t *transfer) end() {
+	if len(t.lent) > 0 {
+		handles := t.caller.side.Handles()
+		for _, i := range t.lent {
+			handles.Return(i)
+		}
+		t.lent = t.lent[:0]
+	}
+	t.w.ctx = nil
+	t.scope, t.results = Scope{}, false
 }
 
 // charge takes n bytes off the budget: copying costs time, even into memory that the callee gives out over and over.
@@ -205,11 +243,29 @@ func (t *transfer) charge(n uint64) { t.l.charge(n) }
 
 // text passes a string of n code units at ptr.
 func (t *transfer) text(ptr, n uint32) (dst, units uint32) {
-	s := t.l.source(ptr, n, MaxStringBytes)
+	if t.l.encoding == UTF8 && t.w.encoding == UTF8 {
+		return t.text8(ptr, n)
+	}
+	s := source{from: &t.l}
+	t.l.source(&s, ptr, n, MaxStringBytes)
 	t.charge(uint64(len(s.b)))
 	s.check()
-	s.from = &t.l
 	return t.w.text(&s)
+}
+
+// text8 is text where both have UTF-8.
+func (t *transfer) text8(ptr, n uint32) (dst, units uint32) {
+	if n > MaxStringBytes {
+		trapString(ptr, uint64(n), MaxStringBytes)
+	}
+	b := t.l.Area(ptr, n, 1)
+	t.charge(uint64(n))
+	if !valid8(b) {
+		trapUTF8(ptr, b)
+	}
+	dst = t.w.Alloc(n, 1)
+	copy(t.w.at(dst, n), t.l.mem[ptr:uint64(ptr)+uint64(n)]) // where it is after guest code has run
+	return dst, n
 }
 
 // handle passes a handle [lift_own, lift_borrow, lower_own, lower_borrow].

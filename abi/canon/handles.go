@@ -126,6 +126,9 @@ func (h *Handles) remove(r *Resource, i uint32) Rep {
 	return rep
 }
 
+// spareHandles is how many entries an empty table keeps room for.
+const spareHandles = 1024
+
 // Reset drops all handles, as the end of an instance does: the destructors of the host's resources run, those of a
 // guest's do not, since the guest is gone.
 func (h *Handles) Reset(ctx context.Context) {
@@ -135,38 +138,8 @@ func (h *Handles) Reset(ctx context.Context) {
 		}
 	}
 	clear(h.entries)
+	if cap(h.entries) > spareHandles {
+		h.entries = nil
+	}
 	h.entries, h.free, h.live = h.entries[:0], 0, 0
-}
-
-// Saved is a table's content, good for any number of tables.
-type Saved struct {
-	entries []handle
-	free    uint32
-	live    int
-}
-
-// Save gives the table's content. It is false if a handle is not of a Shared object.
-func (h *Handles) Save() (*Saved, bool) {
-	for i := range h.entries {
-		e := &h.entries[i]
-		if e.res == nil {
-			continue
-		}
-		if _, ok := e.rep.Obj.(Shared); !ok || e.scope != nil {
-			return nil, false
-		}
-	}
-	return &Saved{entries: append([]handle(nil), h.entries...), free: h.free, live: h.live}, true
-}
-
-// Restore makes the table what was saved, after Reset of what is in it.
-func (h *Handles) Restore(ctx context.Context, s *Saved) {
-	if h.live > 0 {
-		h.Reset(ctx)
-	}
-	if s == nil {
-		return
-	}
-	h.entries = append(h.entries[:0], s.entries...)
-	h.free, h.live = s.free, s.live
 }

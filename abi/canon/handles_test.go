@@ -149,7 +149,7 @@ func TestHandleLimit(t *testing.T) {
 // shared is an object that instances have in common.
 type shared struct{ name string }
 
-func (*shared) SharedResource() {}
+func (s *shared) SharedResource() string { return s.name }
 
 func TestHandleReset(t *testing.T) {
 	host, hostLog := logged("wasi:io/streams@0.2/input-stream", true)
@@ -157,15 +157,16 @@ func TestHandleReset(t *testing.T) {
 	var h Handles
 	out := &shared{"stdout"}
 	h.Add(host, Rep{Obj: out})
-	saved, ok := h.Save()
-	if !ok {
-		t.Fatal("a table of shared objects is not saved")
+	saved, held := h.Save()
+	if held != nil {
+		t.Fatalf("a table of shared objects is not saved: %v", held)
 	}
 	h.Add(host, num(1))
 	h.Add(guest, num(2))
 	h.Borrow(host, num(3), new(Scope))
-	if _, ok := h.Save(); ok {
-		t.Error("a table of other objects is saved")
+	const want = "1 of ns:p/i/r, 2 of wasi:io/streams@0.2/input-stream"
+	if _, held := h.Save(); held.String() != want {
+		t.Errorf("got a table that holds %q, want %q", held, want)
 	}
 	h.Restore(t.Context(), saved)
 	if want := []Rep{{Obj: out}, num(1)}; !slices.Equal(*hostLog, want) || len(*guestLog) != 0 {

@@ -37,7 +37,7 @@ func NewLift(g abi.Guest) Lift {
 // before: what was checked has to stay inside.
 func (l *Lift) again() {
 	had := len(l.mem)
-	l.mem = l.side.Memory()
+	renew(&l.mem, l.side.Memory())
 	if len(l.mem) < had {
 		trapShrunk(had, len(l.mem))
 	}
@@ -59,7 +59,7 @@ func (l *Lift) String(ptr, n uint32) string {
 		return l.stringOf(ptr, n)
 	}
 	b := l.take(ptr, n)
-	if !utf8.Valid(b) {
+	if !valid8(b) {
 		trapUTF8(ptr, b)
 	}
 	return string(b)

@@ -88,7 +88,7 @@ func (w *Lower) nowhere(align uint32) uint32 {
 func (w *Lower) realloc(old, oldSize, align, size uint32) uint32 {
 	had := len(w.mem)
 	ptr := w.g.Realloc(w.ctx, old, oldSize, align, size)
-	w.mem = w.g.Memory()
+	renew(&w.mem, w.g.Memory())
 	if len(w.mem) < had {
 		// The areas that were checked before have to stay inside of memory.
 		trapShrunk(had, len(w.mem))

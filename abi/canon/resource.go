@@ -45,6 +45,22 @@ func At(g abi.Guest, name string) abi.Guest {
 	return g
 }
 
+// Part is implemented by a Side that is one component instance of a guest.
+type Part interface {
+	Side
+	// Whole gives the guest.
+	Whole() abi.Guest
+}
+
+// Whole gives the guest that g is a part of: what is the same for all calls of the guest, whichever of its component
+// instances makes them. It is g itself for others.
+func Whole(g abi.Guest) abi.Guest {
+	if p, ok := g.(Part); ok {
+		return p.Whole()
+	}
+	return g
+}
+
 // Rep is what a handle stands for: Num for a resource that a guest defines, Obj for one of the host.
 type Rep struct {
 	Num uint32
@@ -67,8 +83,19 @@ func (r *Resource) Is(o *Resource) bool {
 }
 
 // Shared is implemented by host objects that all instances of an app may have in common, such as standard output:
-// they keep no state of a call. A guest that has started may hold only such handles if it is to have an image.
-type Shared interface{ SharedResource() }
+// they keep no state of a call, and their Drop does nothing. A guest that has started may hold only such handles if it is
+// to have an image, and so may one between its calls if what it is then is to be written down.
+type Shared interface {
+	// SharedResource gives the object's name, for example "stdout". It is the same in each process, and no other object
+	// of the same resource that an app may get has it.
+	SharedResource() string
+}
+
+// SharedObject is an object that an app's instances have in common, and what it is.
+type SharedObject struct {
+	Resource *Resource
+	Object   Shared
+}
 
 // MaxHandles bounds the handles of one component instance, each of which takes 48 bytes of the host; the
 // specification's bound is 1<<28 - 1 [Table].

@@ -1,7 +1,6 @@
 package canon
 
 import (
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
@@ -50,9 +49,10 @@ func (s *source) again() {
 	}
 }
 
-// source checks the string of n code units at ptr [Loading, load_string_from_range], which has at most bound bytes.
-func (l *Lift) source(ptr, n, bound uint32) source {
-	s := source{ptr: ptr, mixed: l.encoding == Latin1UTF16}
+// source sets s to the string of n code units at ptr, which is checked to be in memory [Loading, load_string_from_range]
+// and to have at most bound bytes.
+func (l *Lift) source(s *source, ptr, n, bound uint32) {
+	s.ptr, s.mixed = ptr, l.encoding == Latin1UTF16
 	size, align := uint64(n), uint32(2)
 	switch {
 	case l.encoding == UTF8:
@@ -68,14 +68,13 @@ func (l *Lift) source(ptr, n, bound uint32) source {
 		trapString(ptr, size, bound)
 	}
 	s.b = l.Area(ptr, uint32(size), align)
-	return s
 }
 
 // check checks that the string is valid and gives how many bytes of UTF-8 it takes.
 func (s *source) check() int {
 	switch s.form {
 	case form8:
-		if !utf8.Valid(s.b) {
+		if !valid8(s.b) {
 			trapUTF8(s.ptr, s.b)
 		}
 		return len(s.b)
@@ -92,7 +91,8 @@ func (s *source) check() int {
 
 // stringOf is String for encodings other than UTF-8.
 func (l *Lift) stringOf(ptr, n uint32) string {
-	s := l.source(ptr, n, abi.MaxBytes)
+	var s source
+	l.source(&s, ptr, n, abi.MaxBytes)
 	size := s.check()
 	l.charge(uint64(size))
 	if size == 0 {

@@ -263,3 +263,17 @@ func decodeAny(e Encoding, b []byte, wide bool) (*string, uint32) {
 	}
 	return &s, n
 }
+
+// TestValid8 puts a byte that is not ASCII, valid and not, at each place of long strings.
+func TestValid8(t *testing.T) {
+	for n := range 200 {
+		for _, odd := range []string{"", "\x80", "é", "\xc3", "\xed\xa0\x80", "\xff"} {
+			for at := 0; at <= n; at += 1 + n/40 {
+				b := []byte(strings.Repeat("x", at) + odd + strings.Repeat("y", n-at))
+				if got, want := valid8(b), utf8.Valid(b); got != want {
+					t.Fatalf("%q at %d of %d bytes: got %t, want %t", odd, at, n, got, want)
+				}
+			}
+		}
+	}
+}

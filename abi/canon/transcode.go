@@ -15,6 +15,22 @@ const (
 	replaced = '\ufffd'
 )
 
+// valid8 tells whether b is UTF-8, of long ASCII in two thirds of the time of utf8.Valid.
+func valid8(b []byte) bool {
+	for len(b) >= 64 {
+		p := (*[64]byte)(b)
+		all := binary.LittleEndian.Uint64(p[0:8]) | binary.LittleEndian.Uint64(p[8:16]) |
+			binary.LittleEndian.Uint64(p[16:24]) | binary.LittleEndian.Uint64(p[24:32])
+		all |= binary.LittleEndian.Uint64(p[32:40]) | binary.LittleEndian.Uint64(p[40:48]) |
+			binary.LittleEndian.Uint64(p[48:56]) | binary.LittleEndian.Uint64(p[56:64])
+		if all&high64 != 0 {
+			break
+		}
+		b = b[64:]
+	}
+	return utf8.Valid(b)
+}
+
 // measure16 gives how many bytes of UTF-8 the UTF-16 in b takes, and where its first lone surrogate is, in code units; -1
 // if there is none.
 func measure16(b []byte) (size, bad int) {

@@ -17,7 +17,7 @@ type checker struct {
 
 // body checks code, which starts at the given offset of the module, of a function with so many locals.
 func (c *checker) body(code []byte, offset int, locals int) *Error {
-	s := &scanner{reader{b: code, base: offset, section: "code"}}
+	s := &scanner{reader: reader{b: code, base: offset, section: "code"}, multi: c.memories > MaxMemories}
 	c.open = append(c.open[:0], opBlock)
 	var in instr
 	for s.next(&in) {
@@ -81,19 +81,22 @@ func (c *checker) inRange(s *scanner, in *instr, locals int) bool {
 			s.failAt(in.start, "a DataCount section in a module with memory.init or data.drop", "none")
 			return false
 		}
-		return below(s, in, in.a, c.data, "data segment") && c.hasMemory(s, in)
-	case shapeMemArg, shapeMemLane, shapeMemory, shapeMemMem:
-		return c.hasMemory(s, in)
+		return below(s, in, in.a, c.data, "data segment") && (in.shape == shapeData || c.hasMemory(s, in, in.b))
+	case shapeMemArg, shapeMemLane, shapeMemory:
+		return c.hasMemory(s, in, in.a)
+	case shapeMemMem:
+		return c.hasMemory(s, in, in.a) && c.hasMemory(s, in, in.b)
 	default:
 		return true
 	}
 }
 
-func (c *checker) hasMemory(s *scanner, in *instr) bool {
-	if c.memories == 0 && in.shape != shapeData {
+func (c *checker) hasMemory(s *scanner, in *instr, index uint32) bool {
+	if c.memories == 0 {
 		s.failAt(in.start, "a memory in a module that uses one", "none")
+		return false
 	}
-	return s.err == nil
+	return below(s, in, index, c.memories, "memory")
 }
 
 func below(s *scanner, in *instr, index uint32, n int, what string) bool {

@@ -6,7 +6,7 @@ import "fmt"
 // constant expressions. It keeps it as it is encoded.
 func (d *decoder) constExpr(r *reader) ConstExpr {
 	start := r.pos
-	s := &scanner{reader{b: r.b, pos: r.pos, base: r.base, section: r.section, err: r.err}}
+	s := &scanner{reader: reader{b: r.b, pos: r.pos, base: r.base, section: r.section, err: r.err}}
 	var in instr
 	for n := 0; s.next(&in); n++ {
 		switch {

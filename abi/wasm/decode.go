@@ -41,14 +41,26 @@ type decoder struct {
 	bodies    int
 	dataCount int
 	spaces    spaces
+	// memories is how many memories the module may have, and dataMemory the memory of each data segment.
+	memories   int
+	dataMemory []uint32
 }
 
 // Decode reads a module and checks its structure: sections, counts, indices, nesting. It does not check operand
 // types. The result shares memory with wasm, which must not change any more. Errors are of type [*Error].
 func Decode(wasm []byte) (*Module, error) {
+	d, err := decode(wasm, MaxMemories)
+	if err != nil {
+		return nil, err
+	}
+	return d.m, nil
+}
+
+// decode reads a module that has so many memories at most. What [Module] offers is right for one memory only.
+func decode(wasm []byte, memories int) (*decoder, error) {
 	r := &reader{b: wasm}
 	readHeader(r)
-	d := &decoder{m: &Module{}}
+	d := &decoder{m: &Module{}, memories: memories}
 	for r.left() > 0 && r.err == nil {
 		d.section(r)
 	}
@@ -58,7 +70,7 @@ func Decode(wasm []byte) (*Module, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return d.m, nil
+	return d, nil
 }
 
 func readHeader(r *reader) {
@@ -106,7 +118,11 @@ func (d *decoder) known(id byte, r *reader) {
 	case secTable:
 		vector(r, MaxTables, "tables", "table", func(int) { d.m.Tables = append(d.m.Tables, table(r)) })
 	case secMemory:
-		vector(r, MaxMemories, "memories (several are not supported)", "memory", func(int) { d.m.Memories = append(d.m.Memories, memory(r)) })
+		plural := "memories"
+		if d.memories == MaxMemories {
+			plural = "memories (several are not supported)"
+		}
+		vector(r, d.memories, plural, "memory", func(int) { d.m.Memories = append(d.m.Memories, memory(r)) })
 	case secGlobal:
 		d.globals(r)
 	case secExport:
@@ -168,8 +184,12 @@ func (d *decoder) complete(r *reader) {
 		r.failAt(len(r.b), fmt.Sprintf("at most %d globals with imports", MaxGlobals), "%d", d.spaces.globals)
 	case d.spaces.tables > MaxTables:
 		r.failAt(len(r.b), fmt.Sprintf("at most %d tables with imports", MaxTables), "%d", d.spaces.tables)
-	case d.spaces.memories > MaxMemories:
-		r.failAt(len(r.b), "one memory (several are not supported)", "%d", d.spaces.memories)
+	case d.spaces.memories > d.memories:
+		expected := fmt.Sprintf("at most %d memories with imports", d.memories)
+		if d.memories == MaxMemories {
+			expected = "one memory (several are not supported)"
+		}
+		r.failAt(len(r.b), expected, "%d", d.spaces.memories)
 	}
 }
 

@@ -172,11 +172,11 @@ func (d *decoder) data(r *reader) Data {
 		r.failAt(at, "a data segment of kind 0 to 2", "%d", flags)
 		return Data{}
 	}
+	memory := uint32(0)
 	if flags == 2 {
-		if i := r.u32(); i != 0 {
-			r.failAt(at, "memory 0", "memory %d", i)
-		}
+		memory = r.index(max(d.spaces.memories, 1), "memory")
 	}
+	d.dataMemory = append(d.dataMemory, memory)
 	if flags == 1 {
 		return Data{Mode: Passive, Bytes: r.take(r.u32(), "data")}
 	}

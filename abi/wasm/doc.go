@@ -5,7 +5,8 @@
 // which needs neither data segments nor function tables when it is instantiated.
 //
 // [Merge] makes one module of several that share a memory, such as those of a component, so that they are as cheap as one;
-// [TransformPart] is for those that have to stay apart.
+// [TransformPart] is for those that have to stay apart. [SplitMemories] makes several modules of one with several memories,
+// which nothing else here takes.
 //
 // It is not a validator of types. [Decode] checks structure: section order, every count, every index, the nesting
 // of blocks. An index that is out of range in the input could otherwise name something that a pass adds, for

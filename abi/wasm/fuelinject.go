@@ -20,7 +20,10 @@ func (f *meter) inject() error {
 	}
 	yield := FuncType{Params: []ValType{I64}, Results: []ValType{I64}}
 	m.Imports = append(m.Imports, Import{Module: FuelModule, Name: FuelFunc, Kind: KindFunc, Func: m.typeIndex(yield)})
-	m.shiftFuncs(f.imports)
+	m.shiftFuncs(f.imports, 1)
+	if m.Names != nil {
+		m.setFuncAt(f.imports, FuelModule+"."+FuelFunc)
+	}
 	m.codeChanged()
 	return nil
 }
@@ -291,11 +294,11 @@ func (j *injector) appendBulk() {
 	j.out = appendIndexed(j.out, opLocalGet, j.length)
 }
 
-// shiftFuncs moves the functions from an index on by one everywhere but in code.
-func (m *Module) shiftFuncs(from uint32) {
+// shiftFuncs moves the functions from an index on by so many everywhere but in code.
+func (m *Module) shiftFuncs(from, by uint32) {
 	shift := func(fn *uint32) {
 		if *fn >= from {
-			*fn++
+			*fn += by
 		}
 	}
 	for i := range m.Exports {
@@ -313,12 +316,11 @@ func (m *Module) shiftFuncs(from uint32) {
 		return rewriteCode(e, func(ed *editor, in *instr) {
 			if in.op == opRefFunc && in.a >= from {
 				ed.instead(in)
-				ed.out = appendIndexed(ed.out, in.op, in.a+1)
+				ed.out = appendIndexed(ed.out, in.op, in.a+by)
 			}
 		})
 	})
 	if m.Names != nil {
-		m.Names.shift(from)
-		m.setFuncAt(from, FuelModule+"."+FuelFunc)
+		m.Names.shift(from, by)
 	}
 }

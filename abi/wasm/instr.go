@@ -6,7 +6,7 @@ type instr struct {
 	shape      shape
 	start, end int // within the code
 	a, b       uint32
-	value      int64 // of i32.const, i64.const, and block types (-64 is none, negative a value type, else an index)
+	value      int64 // of i32.const, i64.const, and block types (-64 is none, negative a value type, else an index); an alignment
 	labels     int   // where the labels of br_table start; a counts them without the default
 }
 
@@ -16,10 +16,13 @@ const (
 )
 
 // scanner goes through the instructions of code.
-type scanner struct{ reader }
+type scanner struct {
+	reader
+	multi bool // instructions may name other memories than 0
+}
 
 // scan starts at the first instruction of code that has been checked.
-func scan(code []byte) *scanner { return &scanner{reader{b: code, section: "code"}} }
+func scan(code []byte) *scanner { return &scanner{reader: reader{b: code, section: "code"}} }
 
 // next decodes the next instruction into in. It ends at the end of the code and at a failure.
 func (s *scanner) next(in *instr) bool {
@@ -69,7 +72,7 @@ func (s *scanner) immediates(in *instr) {
 	case shapeI64:
 		in.value = s.signed(64)
 	case shapeMemArg:
-		s.memArg()
+		s.memArg(in)
 	case shapeIndirect, shapeTables:
 		in.a, in.b = s.u32(), s.u32()
 	case shapeElemTable:
@@ -90,13 +93,13 @@ func (s *scanner) immediates(in *instr) {
 func (s *scanner) plainImmediates(in *instr) {
 	switch in.shape {
 	case shapeMemory:
-		s.memory()
+		in.a = s.memory()
 	case shapeDataMem:
 		in.a = s.u32()
-		s.memory()
+		in.b = s.memory()
 	case shapeMemMem:
-		s.memory()
-		s.memory()
+		in.a = s.memory()
+		in.b = s.memory()
 	case shapeF32:
 		s.take(4, "a constant")
 	case shapeF64:
@@ -106,7 +109,7 @@ func (s *scanner) plainImmediates(in *instr) {
 	case shapeLane:
 		s.byte()
 	case shapeMemLane:
-		s.memArg()
+		s.memArg(in)
 		s.byte()
 	case shapeRef:
 		s.refType()
@@ -118,19 +121,30 @@ func (s *scanner) plainImmediates(in *instr) {
 	}
 }
 
-func (s *scanner) memory() {
+func (s *scanner) memory() uint32 {
 	at := s.pos
-	if i := s.u32(); i != 0 {
+	i := s.u32()
+	if i != 0 && !s.multi {
 		s.failAt(at, "memory 0 (several memories are not supported)", "memory %d", i)
 	}
+	return i
 }
 
-func (s *scanner) memArg() {
+// memArgIndex is the bit of an alignment that tells that the index of a memory follows.
+const memArgIndex = 1 << 6
+
+func (s *scanner) memArg(in *instr) {
 	at := s.pos
-	if align := s.u32(); align >= 32 {
+	align := s.u32()
+	in.a = 0
+	if s.multi && align&memArgIndex != 0 {
+		align &^= memArgIndex
+		in.a = s.u32()
+	}
+	if align >= 32 {
 		s.failAt(at, "an alignment below 2^32 of memory 0", "%#x", align)
 	}
-	s.u32()
+	in.value, in.b = int64(align), s.u32()
 }
 
 func (s *scanner) blockType() int64 {

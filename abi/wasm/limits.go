@@ -17,7 +17,7 @@ const (
 	MaxGlobals = 1_000_000
 	// MaxTables bounds tables, imported ones included.
 	MaxTables = 100
-	// MaxMemories bounds memories, imported ones included: the multi-memory proposal is not supported.
+	// MaxMemories bounds memories, imported ones included: of the multi-memory proposal there is [SplitMemories].
 	MaxMemories = 1
 	// MaxTableSize bounds a table's initial size in elements.
 	MaxTableSize = 10_000_000

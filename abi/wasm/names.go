@@ -165,16 +165,16 @@ func (n *Names) limit(funcs uint32) {
 	n.locals = slices.DeleteFunc(n.locals, func(l localNames) bool { return l.fn >= funcs })
 }
 
-// shift moves the names of functions from an index on by one.
-func (n *Names) shift(from uint32) {
+// shift moves the names of functions from an index on by so many.
+func (n *Names) shift(from, by uint32) {
 	for i := range n.Funcs {
 		if n.Funcs[i].Index >= from {
-			n.Funcs[i].Index++
+			n.Funcs[i].Index += by
 		}
 	}
 	for i := range n.locals {
 		if n.locals[i].fn >= from {
-			n.locals[i].fn++
+			n.locals[i].fn += by
 		}
 	}
 }

@@ -79,23 +79,23 @@ const (
 	shapeLocal                  // a: local
 	shapeGlobal                 // a: global
 	shapeTable                  // a: table
-	shapeMemArg                 // alignment, offset
-	shapeMemory                 // a memory index, always 0
+	shapeMemArg                 // a: memory, value: alignment, b: offset
+	shapeMemory                 // a: memory
 	shapeI32                    // value
 	shapeI64                    // value
 	shapeF32                    // 4 bytes
 	shapeF64                    // 8 bytes
 	shapeTypes                  // value types
 	shapeRef                    // a reference type
-	shapeDataMem                // a: data segment, a memory index
+	shapeDataMem                // a: data segment, b: memory
 	shapeData                   // a: data segment
-	shapeMemMem                 // two memory indices
+	shapeMemMem                 // a, b: memories
 	shapeElemTable              // b: element segment, a: table
 	shapeElem                   // b: element segment
 	shapeTables                 // a, b: tables
 	shapeLane                   // a byte
 	shapeV128                   // 16 bytes
-	shapeMemLane                // alignment, offset, a byte
+	shapeMemLane                // as shapeMemArg, and a byte
 )
 
 // plainShapes are the shapes of one-byte opcodes.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ const inspectHelp = `Tells of a WebAssembly module or component what it imports 
 be linked to and what the manifest has to say for that, what calls its exports, and what is missing. Nothing of
 it runs.
 
-The exit code is 1 if something that it imports is missing.`
+The exit code is 1 if something that it imports is missing, or something that it exports has another type than the
+host calls.`
 
 func newInspect() *cobra.Command {
 	var asJSON, asWIT bool
@@ -45,15 +47,16 @@ func newInspect() *cobra.Command {
 			case asJSON:
 				enc := json.NewEncoder(out)
 				enc.SetIndent("", "  ")
+				enc.SetEscapeHTML(false) // types have < and >
 				err = enc.Encode(found)
 			case asWIT && found.WIT == "":
 				return fmt.Errorf("%s is a core module, which has no WIT; leave out --wit", args[0])
 			case asWIT:
 				_, err = io.WriteString(out, found.WIT)
 			default:
-				err = writeInspection(out, args[0], len(wasm), found)
+				writeInspection(out, args[0], len(wasm), found)
 			}
-			return errors.Join(err, missing(found))
+			return errors.Join(err, unfit(found))
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
@@ -62,46 +65,45 @@ func newInspect() *cobra.Command {
 	return cmd
 }
 
-// missing is the error of a file that cannot be linked.
-func missing(i *host.Inspection) error {
+// unfit is the error of a file that cannot be linked.
+func unfit(i *host.Inspection) error {
 	n := 0
 	for _, w := range i.Imports {
 		n += len(w.Problems)
 	}
-	switch n {
-	case 0:
-		return nil
-	case 1:
-		return errors.New("1 import is missing")
-	default:
-		return fmt.Errorf("%d imports are missing", n)
+	var missing, wrong error
+	if n > 0 {
+		missing = errors.New(count(n, "import") + " missing")
 	}
+	if n := len(i.Problems); n > 0 {
+		wrong = errors.New(count(n, "export") + " of another type than the host calls")
+	}
+	return errors.Join(missing, wrong)
 }
 
-func writeInspection(out io.Writer, file string, size int, i *host.Inspection) error {
+func writeInspection(out io.Writer, file string, size int, i *host.Inspection) {
 	fmt.Fprintf(out, "%s: %s of %d KiB", file, i.Kind, (size+1023)/1024)
 	if len(i.Producers) > 0 {
 		fmt.Fprintf(out, " made by %s", strings.Join(i.Producers, ", "))
 	}
 	fmt.Fprintf(out, "\nruns %s\n", i.Runs)
-	fmt.Fprintln(out, "\nimports")
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "\nimports"+none(len(i.Imports)))
+	var rows [][]string
 	for _, imp := range i.Imports {
 		provider := imp.Provider
 		if provider == "" {
 			provider = "MISSING"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", imp.Interface, count(len(imp.Functions), "function"), provider, imp.Manifest)
+		rows = append(rows, []string{imp.Interface, count(len(imp.Functions), "function"), provider, imp.Manifest})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	writeTable(out, rows)
 	for _, imp := range i.Imports {
 		for _, p := range imp.Problems {
 			fmt.Fprintf(out, "  missing: %s\n", p)
 		}
 	}
-	fmt.Fprintln(out, "\nexports")
+	fmt.Fprintln(out, "\nexports"+none(len(i.Exports)))
+	rows = nil
 	for _, exp := range i.Exports {
 		name, trigger := exp.Interface, exp.Trigger
 		if name == "" {
@@ -110,9 +112,33 @@ func writeInspection(out io.Writer, file string, size int, i *host.Inspection) e
 		if trigger == "" {
 			trigger = "nothing of the host calls it"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", name, count(len(exp.Functions), "function"), trigger)
+		rows = append(rows, []string{name, count(len(exp.Functions), "function"), trigger})
 	}
-	return w.Flush()
+	writeTable(out, rows)
+	for _, p := range i.Problems {
+		fmt.Fprintf(out, "  wrong: %s\n", p)
+	}
+}
+
+// writeTable writes rows with their columns one below the other.
+func writeTable(out io.Writer, rows [][]string) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintf(w, "  %s\n", strings.Join(row, "\t"))
+	}
+	_ = w.Flush() // a buffer takes everything
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintln(out, strings.TrimRight(line, " \n"))
+	}
+}
+
+// none says that a list is empty.
+func none(n int) string {
+	if n == 0 {
+		return " nothing"
+	}
+	return ""
 }
 
 func count(n int, what string) string {

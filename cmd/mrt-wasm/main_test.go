@@ -20,6 +20,7 @@ func TestScript(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	wasm := wasmFiles(t)
 	// What is compiled once serves all scripts.
 	keep[cacheEnv] = t.TempDir()
 	testscript.Run(t, testscript.Params{
@@ -36,6 +37,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("GOTOOLCHAIN", "local")
 			env.Values[hammerKey{}] = &hammer{}
 			env.Values[laterKey{}] = make(chan string, 1)
+			env.Setenv("WASM", wasm)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -46,6 +48,7 @@ func TestScript(t *testing.T) {
 			"hammer":   hammerCmd,
 			"later":    later,
 			"answered": answered,
+			"appears":  appears,
 			"logged":   logged,
 			"signal":   sendSignal,
 			"replace":  replace,

@@ -26,18 +26,19 @@ var templates embed.FS
 // sdkGo is the Go version that the SDK needs; a test holds it to the module's own.
 const sdkGo = "1.26.0"
 
-const newAppHelp = `Makes a folder with a project that builds with Go alone, without a network: the app with a test, its
-manifest, and the SDK. NAME is the app's name: lower-case letters, digits and dashes.`
+const newAppHelp = `Makes a folder with a project of one app. In Go it builds with Go alone, without a network: the app with a
+test, its manifest, and the SDK. In another language it is a component: the app, its manifest, the building blocks' WIT
+and the recipe; the README says which tools it needs. NAME is the app's name: lower-case letters, digits and dashes.`
 
 func newNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "new",
 		Short:   "Make a new project",
-		Example: "  mrt-wasm new app hello\n  mrt-wasm new app inbox --subscriber\n  mrt-wasm new component mystore --kind state",
+		Example: "  mrt-wasm new app hello\n  mrt-wasm new app hello --lang rust\n  mrt-wasm new component mystore --kind state",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    group,
 	}
-	cmd.AddCommand(newNewApp(), newNewComponent())
+	cmd.AddCommand(newNewApp(), newNewComponent(), newNewWIT())
 	return cmd
 }
 
@@ -79,43 +80,61 @@ func newNewComponent() *cobra.Command {
 	return cmd
 }
 
+// appFlags are those of new app.
+type appFlags struct {
+	asHTTP, asSubscriber bool
+	dir, lang            string
+}
+
 func newNewApp() *cobra.Command {
-	var (
-		asHTTP, asSubscriber bool
-		dir                  string
-	)
+	var f appFlags
 	cmd := &cobra.Command{
 		Use:   "app NAME",
 		Short: "Make a project of one app in a new folder",
 		Long:  newAppHelp,
 		Example: `  mrt-wasm new app hello && mrt-wasm run hello
   mrt-wasm new app inbox --subscriber
-  mrt-wasm new app hello --dir services/hello`,
+  mrt-wasm new app hello --dir services/hello
+  mrt-wasm new app notes --lang rust`,
 		Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			name, kind := args[0], "http"
-			if err := checkName(name); err != nil {
-				return err
-			}
-			if asSubscriber {
-				kind = "subscriber"
-			}
-			if dir == "" {
-				dir = name
-			}
-			if err := makeProject(dir, kind, name); err != nil {
-				return err
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %s: next, 'go test ./...' in it, and 'mrt-wasm run %s'\n", dir, dir)
-			return err
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return newApp(cmd, &f, args[0]) },
 	}
-	f := cmd.Flags()
-	f.BoolVar(&asHTTP, "http", false, "an app that serves HTTP and keeps state (the default)")
-	f.BoolVar(&asSubscriber, "subscriber", false, "an app that handles the messages of a topic")
-	f.StringVar(&dir, "dir", "", "folder to make (default NAME)")
+	fs := cmd.Flags()
+	fs.BoolVar(&f.asHTTP, "http", false, "an app that serves HTTP and keeps state (the default)")
+	fs.BoolVar(&f.asSubscriber, "subscriber", false, "an app that handles the messages of a topic; of other languages than Go every app does")
+	fs.StringVar(&f.lang, "lang", "go", strings.Join(appLangs(), ", "))
+	fs.StringVar(&f.dir, "dir", "", "folder to make (default NAME)")
 	cmd.MarkFlagsMutuallyExclusive("http", "subscriber")
+	complete(cmd, "lang", appLangs()...)
 	return cmd
+}
+
+func newApp(cmd *cobra.Command, f *appFlags, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if !slices.Contains(appLangs(), f.lang) {
+		return usagef("--lang %q: want one of %s", f.lang, strings.Join(appLangs(), ", "))
+	}
+	dir := f.dir
+	if dir == "" {
+		dir = name
+	}
+	if f.lang != "go" {
+		if f.asSubscriber {
+			return usagef("--subscriber is for --lang go; an app in %s handles a topic and serves HTTP", f.lang)
+		}
+		return newLangApp(cmd, dir, f.lang, name)
+	}
+	kind := "http"
+	if f.asSubscriber {
+		kind = "subscriber"
+	}
+	if err := makeProject(dir, kind, name); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %s: next, 'go test ./...' in it, and 'mrt-wasm run %s'\n", dir, dir)
+	return err
 }
 
 var appName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -128,16 +147,10 @@ func checkName(name string) error {
 		"first a letter and no dash at the end, for example hello-world", name)
 }
 
-// makeProject writes the files. A folder with anything in it is refused before the first of them.
+// makeProject writes the files of a project in Go. A folder with anything in it is refused before the first of them.
 func makeProject(dir, kind, name string) error {
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return fmt.Errorf("%s cannot be the project's folder: %w", dir, err)
-	case len(entries) > 0:
-		return fmt.Errorf("%s is not empty: it has %s; choose another name, or another folder with --dir",
-			dir, entries[0].Name())
+	if err := checkEmpty(dir); err != nil {
+		return err
 	}
 	for _, group := range []string{"common", kind} {
 		if err := writeTemplates(dir, group, name); err != nil {
@@ -149,21 +162,46 @@ func makeProject(dir, kind, name string) error {
 	})
 }
 
-func writeTemplates(dir, group, name string) error {
-	set, err := template.ParseFS(templates, path.Join("template", group, "*.tmpl"))
-	if err != nil {
-		return err
-	}
-	for _, t := range set.Templates() {
-		var text bytes.Buffer
-		if err := t.Execute(&text, struct{ Name, GoVersion string }{name, sdkGo}); err != nil {
-			return err
-		}
-		if err := writeFile(filepath.Join(dir, target(t.Name())), text.Bytes()); err != nil {
-			return err
-		}
+// checkEmpty refuses a folder that has anything in it.
+func checkEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s cannot be the project's folder: %w", dir, err)
+	case len(entries) > 0:
+		return fmt.Errorf("%s is not empty: it has %s; choose another name, or another folder with --dir",
+			dir, entries[0].Name())
 	}
 	return nil
+}
+
+// writeTemplates writes a group of templates, with its folders. Files that do not end in .tmpl are written as they are.
+func writeTemplates(dir, group, name string) error {
+	data := struct{ Name, Crate, GoVersion string }{name, strings.ReplaceAll(name, "-", "_"), sdkGo}
+	root := path.Join("template", group)
+	return fs.WalkDir(templates, root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := templates.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(file, ".tmpl") {
+			t, err := template.New(file).Parse(string(text))
+			if err != nil {
+				return err
+			}
+			var out bytes.Buffer
+			if err := t.Execute(&out, data); err != nil {
+				return err
+			}
+			text = out.Bytes()
+		}
+		return writeFile(filepath.Join(dir, target(strings.TrimPrefix(file, root+"/"))), text)
+	})
 }
 
 // target gives the path of a template's file: names that would mean something in this repository are written in
@@ -175,7 +213,7 @@ func target(templateName string) string {
 	case "mrt-sdk.go.mod":
 		return filepath.Join("mrt-sdk", "go.mod")
 	default:
-		return name
+		return filepath.FromSlash(name)
 	}
 }
 

@@ -119,7 +119,7 @@ func runHost(cmd *cobra.Command, f *runFlags, paths []string) error {
 	})
 	if err != nil || h == nil {
 		live.close()
-		return err
+		return notStarted(paths, command, err)
 	}
 	if command != "" {
 		live.close()

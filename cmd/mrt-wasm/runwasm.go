@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/abi/component"
 	abiwasicli "github.com/mrt-wasm/mrt-wasm/abi/wasi/cli"
 	"github.com/mrt-wasm/mrt-wasm/host"
+	"github.com/mrt-wasm/mrt-wasm/host/engine"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
 )
 
@@ -97,6 +99,9 @@ func wasmManifest(file string, f *wasmFlags) (*manifest.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkWasm(file); err != nil {
+		return nil, err
+	}
 	limits := map[string]any{}
 	if f.memory != "" {
 		limits["memory"] = f.memory
@@ -119,6 +124,33 @@ func wasmManifest(file string, f *wasmFlags) (*manifest.Manifest, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return manifest.Loader{}.Parse(manifest.Source{Name: "the manifest of " + file, Data: text})
+}
+
+// checkWasm says what is wrong with a file before a manifest that nobody wrote is blamed for it.
+func checkWasm(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	const magic = "\x00asm"
+	start := make([]byte, len(magic))
+	if n, err := io.ReadFull(f, start); err != nil || string(start) != magic {
+		return fmt.Errorf("%s: expected a WebAssembly file, which starts with %q, found one that starts with %q", file, magic, start[:n])
+	}
+	return nil
+}
+
+// notStarted is the error of a run without a host: with err, or because of a signal.
+func notStarted(paths []string, command string, err error) error {
+	if err == nil && command != "" {
+		return errInterrupted // it has done nothing yet
+	}
+	file, ok := soleWasm(paths)
+	if _, unlinked := errors.AsType[*engine.LinkError](err); !ok || !unlinked {
+		return err
+	}
+	return fmt.Errorf("%w\n'mrt-wasm inspect %s' shows all that it imports and what provides it", err, file)
 }
 
 // noTimeout is the timeout of commands: they run for as long as they like.

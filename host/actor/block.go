@@ -223,7 +223,21 @@ func (b *Block) checkApp(app block.App) (block.Keeper, error) {
 	if !ok {
 		return nil, fmt.Errorf("app %s: its instances cannot be kept, so it cannot have actors", app.Name())
 	}
-	return keeper, nil
+	return keeper, b.checkReentrancy(keeper)
+}
+
+// checkReentrancy refuses types whose actors could not be entered again.
+func (b *Block) checkReentrancy(app block.Keeper) error {
+	if single, ok := app.(block.Single); !ok || !single.Single() {
+		return nil
+	}
+	for _, name := range b.names {
+		if typ := b.types[name]; typ.App == app.Name() && typ.Reentrancy {
+			return fmt.Errorf("%s: actor type %s: reentrancy is true, and app %s is a component: the Component Model lets no instance be "+
+				"called while it is in a call; take reentrancy out, or build the app as a core module", typ.Where, name, app.Name())
+		}
+	}
+	return nil
 }
 
 func (b *Block) keeper(app string) block.Keeper {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // links is what the turns of one chain of calls share. The chain runs on one goroutine: it waits for one actor at most.
@@ -134,7 +135,7 @@ func (a *actor) explainWait(t *turn, waited time.Duration, cause error) error {
 // have called the app's other handlers, which run in instances that are no actor's.
 func ownTurn(call func(context.Context, abi.Guest, []uint64)) func(context.Context, abi.Guest, []uint64) {
 	return func(ctx context.Context, g abi.Guest, stack []uint64) {
-		if f := frameOf(ctx); f != nil && f.turn.guest != g {
+		if f := frameOf(ctx); f != nil && f.turn.guest != canon.Whole(g) {
 			ctx = context.WithValue(ctx, foreignIn{}, f)
 		}
 		call(ctx, g, stack)

@@ -65,7 +65,7 @@ func (b *Block) keepWithRoom(ctx context.Context, keeper block.Keeper, a *actor,
 	}
 }
 
-var errAllBusy = errors.New("none of the active ones is idle")
+var errAllBusy = errors.New("none of the active ones is idle and can be put away")
 
 // makeRoom puts some of the longest idle actors of the types away, or finds that room was made since freed was read.
 // It fails when there is no idle actor, and when ctx ends.
@@ -74,7 +74,7 @@ func (b *Block) makeRoom(ctx context.Context, types []*actorType, freed uint64) 
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("the time is up: %w", err)
 		}
-		if b.putIdleAway(ctx, longestIdle(types, evictBatch, time.Now().UnixNano())) > 0 {
+		if b.putSomeAway(ctx, types, evictBatch) > 0 {
 			return nil
 		}
 		// What is not idle may be on its way out: by somebody who needs room as well.
@@ -92,6 +92,22 @@ func (b *Block) makeRoom(ctx context.Context, types []*actorType, freed uint64) 
 		}
 		pause.Stop()
 	}
+}
+
+// putSomeAway puts up to n of the longest idle actors of the types away, and tells how many. It passes over those that
+// stay because they cannot be hibernated: they count as used just now.
+func (b *Block) putSomeAway(ctx context.Context, types []*actorType, n int) int {
+	before := time.Now().UnixNano()
+	for ctx.Err() == nil {
+		idle := longestIdle(types, n, before)
+		if len(idle) == 0 {
+			break
+		}
+		if got := b.putIdleAway(ctx, idle); got > 0 {
+			return got
+		}
+	}
+	return 0
 }
 
 // longestIdle gives up to n actors of the types that are idle and were last used before the time given.
@@ -119,7 +135,7 @@ func (b *Block) all() []*actorType {
 func (b *Block) PutAway(ctx context.Context, n int) int {
 	done := 0
 	for done < n && ctx.Err() == nil {
-		got := b.putIdleAway(ctx, longestIdle(b.all(), min(n-done, 64), time.Now().UnixNano()))
+		got := b.putSomeAway(ctx, b.all(), min(n-done, 64))
 		if got == 0 {
 			break
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -35,6 +36,8 @@ type fakeApp struct {
 	mu  sync.Mutex
 	log []string
 }
+
+var _ block.Savable = (*fakeGuest)(nil)
 
 // fakeGuest is one instance: its memory is fields.
 type fakeGuest struct {
@@ -139,14 +142,31 @@ func (g *fakeGuest) Do(ctx context.Context, fn func(ctx context.Context, g abi.G
 	return err
 }
 
-func (g *fakeGuest) Mark() error { g.mark = maps.Clone(g.fields); return nil }
+func (g *fakeGuest) Mark() error {
+	if err := g.Savable(); err != nil {
+		return err
+	}
+	g.mark = maps.Clone(g.fields)
+	return nil
+}
 
 func (g *fakeGuest) Rollback() error {
 	g.fields, g.broken = maps.Clone(g.mark), false
 	return nil
 }
 
+// Savable fails while the guest has an open file: the field file.
+func (g *fakeGuest) Savable() error {
+	if g.fields["file"] != "" {
+		return fmt.Errorf("%w: a file", block.ErrHeld)
+	}
+	return nil
+}
+
 func (g *fakeGuest) Save() ([]byte, error) {
+	if err := g.Savable(); err != nil {
+		return nil, err
+	}
 	return json.Marshal(fakeSaved{Version: g.version, ID: g.id, Fields: g.fields})
 }
 

@@ -113,12 +113,17 @@ func (b *Block) keep(ctx context.Context, keeper block.Keeper, a *actor, memory 
 	return kept, false, nil
 }
 
-// putAway ends the actor's instance while its caller has the turn: by hibernation, else by its deactivate.
+// putAway ends the actor's instance while its caller has the turn: by hibernation, else by its deactivate. An actor that
+// holds what cannot be saved stays, unless the host stops or its code is gone.
 func (b *Block) putAway(ctx context.Context, a *actor) {
 	stale := a.gen != a.typ.gen.Load()
 	if a.typ.Hibernate && !stale {
 		err := b.hibernate(ctx, a)
 		if err == nil {
+			return
+		}
+		if errors.Is(err, block.ErrHeld) && !b.closing.Load() {
+			b.leaveAwake(ctx, a, err)
 			return
 		}
 		b.log.ErrorContext(ctx, "actor cannot be hibernated; it is deactivated", "actor", a.id.String(), "error", err)
@@ -130,6 +135,16 @@ func (b *Block) putAway(ctx context.Context, a *actor) {
 		}
 	}
 	b.deactivate(ctx, a)
+}
+
+// leaveAwake lets an actor be that cannot be hibernated: it is looked at again when it has been idle for as long once
+// more. Its type is warned of once.
+func (b *Block) leaveAwake(ctx context.Context, a *actor, err error) {
+	a.typ.idle.touch(a, time.Now().UnixNano())
+	if a.typ.warned.CompareAndSwap(false, true) {
+		b.log.WarnContext(ctx, "idle actor cannot be hibernated and stays in memory, as will others of its type that are like it",
+			"actor", a.id.String(), "error", err)
+	}
 }
 
 // hibernate writes the actor's memory and timers to the store and drops the instance.

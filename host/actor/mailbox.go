@@ -34,7 +34,7 @@ type actor struct {
 	live  atomic.Bool // kept is there and activated
 	calls atomic.Uint64
 	fuel  atomic.Uint64
-	used  atomic.Int64 // when the last turn ended, in nanoseconds since 1970
+	used  atomic.Int64 // when the last turn ended, or hibernation was tried, in nanoseconds since 1970
 
 	// Of typ.idle.
 	prev, next *actor

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -120,8 +121,13 @@ func (b *Block) List(ctx context.Context, typ string, limit int, token string) (
 	if err != nil {
 		return nil, "", &Error{Kind: ErrUnavailable, Text: "the hibernated actors cannot be listed: " + err.Error(), Cause: err}
 	}
+	active := len(page)
 	for _, key := range keys {
-		page = append(page, Info{ID: ID{Type: t.Type, ID: strings.TrimPrefix(key, prefix)}})
+		id := ID{Type: t.Type, ID: strings.TrimPrefix(key, prefix)}
+		// One that has gone to sleep meanwhile is listed already.
+		if !slices.ContainsFunc(page[:active], func(i Info) bool { return i.ID == id }) {
+			page = append(page, Info{ID: id})
+		}
 	}
 	if next != "" {
 		next = tokenAsleep + next

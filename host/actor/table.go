@@ -26,6 +26,8 @@ type actorType struct {
 	// active counts the instances of the type, those that are being made included.
 	active atomic.Int64
 	stats  counters
+	// warned tells that it was said that an actor cannot be hibernated.
+	warned atomic.Bool
 	// Calls from outside, timers and reminders pass here; those of apps have points of their own.
 	outside, timers, reminders *chain.Point
 }

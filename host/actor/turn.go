@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
+	"github.com/mrt-wasm/mrt-wasm/host/block"
 )
 
 // A turn is one call of an actor from outside of its current turn, with all that is nested in it by reentrancy.
@@ -17,7 +19,8 @@ import (
 // happens, and memory depends on the type:
 //
 //   - atomic: memory goes back to the turn's start, also after a trap. Where even that cannot be, or where nobody knows
-//     whether the transaction was done (its time was up), the instance is dropped.
+//     whether the transaction was done (its time was up), the instance is dropped. A turn fails that leaves what
+//     cannot be brought back, such as an open file.
 //   - not atomic: after an error of the guest's own, memory stays as the guest left it, as in any process. After a trap
 //     or a transaction that failed, the instance is dropped without its deactivate, so that memory never differs from
 //     the state: the next call activates a new one on what is stored.
@@ -138,7 +141,9 @@ func (b *Block) run(ctx context.Context, t *turn, call guestCall) (err error) {
 	a := t.actor
 	if a.typ.Atomic {
 		if err := a.kept.Mark(); err != nil {
-			b.drop(ctx, a)
+			if isTrap(err) {
+				b.drop(ctx, a)
+			}
 			return errorf(ErrOther, "actor %s: its memory cannot be remembered: %v", a.id, err)
 		}
 	}
@@ -150,7 +155,7 @@ func (b *Block) run(ctx context.Context, t *turn, call guestCall) (err error) {
 		}
 	}()
 	err = a.kept.Do(context.WithValue(ctx, frameKey{}, &t.frame), func(ctx context.Context, g abi.Guest) error {
-		t.guest, reached = g, true
+		t.guest, reached = canon.Whole(g), true
 		return call(ctx, g)
 	})
 	returned = true
@@ -159,7 +164,7 @@ func (b *Block) run(ctx context.Context, t *turn, call guestCall) (err error) {
 	a.meter()
 	a.typ.stats.turns.Add(1)
 	if err == nil {
-		err = t.doom
+		err = t.outcome()
 	}
 	if err == nil {
 		return b.commit(ctx, t)
@@ -170,6 +175,22 @@ func (b *Block) run(ctx context.Context, t *turn, call guestCall) (err error) {
 		b.undo(ctx, t, isFailure(err), false)
 	}
 	return out
+}
+
+// outcome tells why a turn fails whose guest did not: a turn in it went wrong, or the next turn of an atomic actor could
+// not be undone. What is left of an actor at its end does not matter.
+func (t *turn) outcome() error {
+	if t.doom != nil {
+		return t.doom
+	}
+	k, ok := t.actor.kept.(block.Savable)
+	if !ok || !t.actor.typ.Atomic || t.what.kind == kindDeactivate {
+		return nil
+	}
+	if err := k.Savable(); err != nil {
+		return fmt.Errorf("a turn of an atomic actor may leave nothing that cannot be rolled back: %w", err)
+	}
+	return nil
 }
 
 // explain gives the block's error for a turn that failed.

@@ -47,9 +47,9 @@ func (p *Pool) takeImage(ctx context.Context) (*image, error) {
 		return nil, fmt.Errorf("the second start, which finds out what is random: %w", err)
 	}
 	defer second.close(context.WithoutCancel(ctx))
-	handles, ok := first.saveHandles()
-	if !ok {
-		return nil, errOwnHandles
+	handles, held := first.saveHandles()
+	if held != nil {
+		return nil, fmt.Errorf("%w: %s", errOwnHandles, held)
 	}
 	slotSize := uint64(0)
 	if p.slots != nil {

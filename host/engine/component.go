@@ -30,6 +30,12 @@ func (e *Engine) compileComponent(ctx context.Context, name string, file []byte,
 	return e.compileGraph(ctx, name, plan)
 }
 
+// Bounds on what each instance of a component takes of the host.
+const (
+	maxOptions    = 10_000
+	maxPartTables = 256
+)
+
 // plan decodes, checks and links a component. A panic of that on a strange component does not end the process.
 func (e *Engine) plan(ctx context.Context, file []byte, deps map[string][]byte) (plan *link.Plan, err error) {
 	defer func() {
@@ -51,6 +57,9 @@ func (e *Engine) plan(ctx context.Context, file []byte, deps map[string][]byte) 
 	}
 	if plan, err = link.Compose(root, trees); err != nil {
 		return nil, fmt.Errorf("the component cannot be linked: %w", err)
+	}
+	if n := len(plan.Options); n > maxOptions {
+		return nil, fmt.Errorf("the component cannot be linked: want at most %d sets of canonical options, found %d", maxOptions, n)
 	}
 	used := make(map[*byte]bool, len(plan.Modules))
 	for _, m := range plan.Modules {
@@ -130,18 +139,22 @@ func (e *Engine) compileGraph(ctx context.Context, name string, plan *link.Plan)
 	m := &Module{engine: e, name: name, runner: e.metered}
 	bound := make([][]byte, len(plan.Instances))
 	h := sha256.New()
+	needs := &partNeeds{}
 	for k, in := range plan.Instances {
-		b, size, err := bindPart(plan.Modules[in.Module], in.Args)
+		b, err := needs.bind(plan.Modules[in.Module], in.Args)
 		if err == nil {
 			b, err = prepare(b)
 		}
 		if err != nil {
 			return nil, compileError(partName(name, plan, k), err)
 		}
-		m.minMemory += size
 		bound[k] = b
 		h.Write(b)
 	}
+	if err := needs.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	m.minMemory = needs.memory
 	h.Sum(m.key[:0])
 	m.program = newProgram(plan, func(d link.CoreDef) coreRef {
 		if d.Instance < 0 {

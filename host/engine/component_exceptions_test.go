@@ -1,17 +1,11 @@
 package engine_test
 
-// Why cases of the reference tests fail.
-const (
-	needsAsync    = "needs an async feature, which comes next: "
-	needsMemories = "has a core module with several memories (multi-memory), which the runtime does not know"
-)
+// needsAsync is why cases of the reference tests fail.
+const needsAsync = "needs an async feature, which comes next: "
 
 // exceptions are the cases that fail, with the reason. A case that passes must not be here.
 var exceptions = map[string]string{
 	"binary__binary__0091__L962":      needsAsync + "async function",
-	"linking__unit__0036__L261":       needsMemories,
-	"linking__unit__0045__L308":       needsMemories,
-	"linking__unit__0054__L355":       needsMemories,
 	"values__post-return__0001__L201": needsAsync + "task.return",
 	"values__post-return__0003__L203": needsAsync + "task.return",
 	"values__post-return__0005__L205": needsAsync + "task.return",

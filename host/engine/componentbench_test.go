@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -70,5 +71,30 @@ func BenchmarkComponentCalls(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkFused is a call from one component to another, with a string of five bytes, and what it is in.
+func BenchmarkFused(b *testing.B) {
+	m, err := newEngine(b).Compose(b.Context(), "speaker", component(b, "speaker"), map[string][]byte{"test:res/voice": component(b, "voice")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := m.Pool(b.Context(), engine.PoolConfig{App: "test"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = p.Do(b.Context(), func(ctx context.Context, g abi.Guest) error {
+		stack := make([]uint64, 1)
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := g.Call(ctx, "speak", stack); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err = errors.Join(err, p.Close(context.Background()), m.Close(context.Background())); err != nil {
+		b.Fatal(err)
 	}
 }

@@ -34,10 +34,6 @@ type things struct {
 
 type thing struct{ n uint32 }
 
-type sharedThing struct{ thing }
-
-func (*sharedThing) SharedResource() {}
-
 func newThings() *things {
 	h := &things{}
 	h.res = &canon.Resource{Name: thingType, Host: true, Drop: func(_ context.Context, rep canon.Rep) {
@@ -381,4 +377,21 @@ func TestComponentIsNotEnteredTwice(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// A component that calls itself by way of the host does not use up the host's stack.
+func TestComponentRecursion(t *testing.T) {
+	bothWays(t, func(t *testing.T, e *engine.Engine) {
+		p := enginetest.Pool(t, e, component(t, "recursion"), engine.PoolConfig{})
+		for range 2 {
+			if got, err := enginetest.Call(t.Context(), p, "rec", 30); err != nil || got != 30 {
+				t.Errorf("want 30, got %d, %v", got, err)
+			}
+		}
+		_, err := enginetest.Call(t.Context(), p, "rec", 1_000_000)
+		wantTrap(t, err, abi.TrapGuest, "stack overflow")
+		if got, err := enginetest.Call(t.Context(), p, "rec", 3); err != nil || got != 3 {
+			t.Errorf("after that: want 3, got %d, %v", got, err)
+		}
+	})
 }

@@ -15,6 +15,8 @@ type instanceKey struct{}
 type callContext struct {
 	context.Context //nolint:containedctx // it is a context
 	inst            *Instance
+	// timed is the context with the call's deadline, if it has one.
+	timed timedContext
 	// kept is whose call it is if the instance is a kept one, and ended tells that the call is over.
 	kept  *Kept
 	ended atomic.Bool

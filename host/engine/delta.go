@@ -2,7 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"sync"
+
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // blockSize is the unit in which an instance is compared with its image, in bytes. It divides every page size.
@@ -17,6 +20,9 @@ type delta struct {
 	// runs are the parts of the memory that differ, in ascending order, and data is what is there.
 	runs []blockRun
 	data []byte
+	// handles are the guest's by component instance, unless sameHandles tells that they are the image's.
+	handles     []*canon.Saved
+	sameHandles bool
 	// scratch is for what makes a record of a delta, and the other way round.
 	scratch []byte
 }
@@ -38,13 +44,22 @@ func (d *deltas) get() *delta {
 }
 
 func (d *deltas) put(used *delta) {
+	used.handles = nil
 	if cap(used.data)+cap(used.scratch) <= maxSpareDelta {
 		d.pool.Put(used)
 	}
 }
 
-// diff makes d the instance's difference from its image.
+// diff makes d the instance's difference from its image. It fails with ErrHeld for handles that cannot be remembered.
 func (i *Instance) diff(d *delta) error {
+	handles, held := i.saveHandles()
+	if held != nil {
+		return heldError(held)
+	}
+	d.handles, d.sameHandles = handles, slices.EqualFunc(handles, i.image.handles, (*canon.Saved).Equal)
+	if handles == nil && !d.sameHandles {
+		d.handles = make([]*canon.Saved, len(i.components))
+	}
 	mem, img := i.mem.buf, i.image.bytes
 	d.size, d.globals, d.runs, d.data = uint64(len(mem)), d.globals[:0], d.runs[:0], d.data[:0]
 	for _, g := range i.globals {
@@ -105,6 +120,9 @@ func (i *Instance) apply(d *delta) error {
 	}
 	for k, g := range i.globals {
 		g.Set(d.globals[k])
+	}
+	if !d.sameHandles {
+		i.resetHandles(d.handles)
 	}
 	return nil
 }

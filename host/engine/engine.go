@@ -10,6 +10,11 @@
 // state of Go's own generators, of which each instance and each call gets its own: see entropy.go. Modules that cannot
 // have an image, such as those that change their tables, are started for each instance.
 //
+// A component is linked by its plan (package abi/component/link). If its core modules share one memory they are merged into
+// one module, for which all of the above is true. Otherwise they are instances of the runtime that import from each other,
+// a graph, which counts fuel but has no image. What no core module provides, such as functions of the host, built-ins of
+// resources, and calls from one component instance to another, are trampolines: see trampoline.go.
+//
 // It knows nothing of building blocks: what a guest may import comes as []abi.Func, and what is called in a guest is
 // called through abi.Guest. A guest can end its own call in any way, it can never harm the host or another call.
 package engine

@@ -37,10 +37,12 @@ func Stderr(ctx context.Context) io.Writer {
 }
 
 // Monotonic is the guest's monotonic clock, in nanoseconds. It goes on where that of the guest's start or of its saved
-// instance ended. ctx has to belong to a guest's call.
+// instance ended. It is 0 outside of a guest's call.
 func Monotonic(ctx context.Context) uint64 {
 	inst := instanceOf(ctx)
 	switch {
+	case inst == nil:
+		return 0
 	case inst.boot != nil:
 		return uint64(inst.boot.nanotime())
 	case inst.image != nil:

@@ -43,18 +43,26 @@ type Instance struct {
 	// resources are the identities of the plan's resources in this instance, callees the functions that its component
 	// instances call of each other, and caller is the component instance that drops a handle.
 	resources []*canon.Resource
-	callees   []callee
+	callees   []*callee
 	caller    int
+	// spare counts the function objects that callees keep.
+	spare int
 	// calling is true while guest code runs, and for good once the instance is closed.
 	calling atomic.Bool
 	// outside is true while the guest waits for a host function: only then may it be entered again (Kept.Do).
 	outside bool
+	// nested counts the calls into the guest that are in flight, hostCalls those of host functions.
+	nested    int
+	hostCalls uint32
 	// trap is what ended the instance; nil while it is usable.
 	trap *abi.Trap
 	// call is the context of the current call, and between calls the pool's.
-	call   context.Context //nolint:containedctx // the runtime gives no context to these
-	stdout output
-	stderr output
+	call context.Context //nolint:containedctx // the runtime gives no context to these
+	// between is the context of what is dropped when no call is in flight; idle is that context.
+	between context.Context //nolint:containedctx // as call
+	idle    callContext
+	stdout  output
+	stderr  output
 	// ahead is how far a woken guest's monotonic clock is ahead of its image's others, in nanoseconds.
 	ahead int64
 	// idleSince is when the last call ended.
@@ -70,6 +78,8 @@ type Instance struct {
 	// given is the fuel that the guest got, metered what of it is in the pool's counters.
 	given   int64
 	metered uint64
+	// interruptible tells that guest code ends with its context.
+	interruptible bool
 	// unseeded tells that the random state is still the image's, cooled that an idle instance holds no memory.
 	unseeded, cooled bool
 	// arena is where the guest says which memory the host may cut parameters and results from; 0 if it does not.
@@ -79,6 +89,10 @@ type Instance struct {
 	// cleanups run when the call has ended.
 	cleanups []func()
 }
+
+// maxNested bounds how many calls into the guest may be in each other, by way of host functions: each has a stack of its
+// own, which may be 50 MB, and takes some of the goroutine's, which ends the process when it is used up.
+const maxNested = 40
 
 // function is an export and the stack that it needs.
 type function struct {
@@ -94,7 +108,9 @@ var _ canon.Side = (*Instance)(nil)
 
 // newInstance makes what holds an instance.
 func (p *Pool) newInstance(mem *memory) *Instance {
-	inst := &Instance{pool: p, mem: mem}
+	inst := &Instance{pool: p, mem: mem, interruptible: !p.module.engine.cfg.Uninterruptible}
+	inst.idle.Context, inst.idle.inst = p.base, inst
+	inst.between = &inst.idle
 	inst.components = inst.single[:]
 	inst.main = side{Instance: inst, comp: &inst.components[0], mem: mem, allocator: coreRef{name: reallocName}}
 	if prog := p.module.program; prog != nil {
@@ -254,23 +270,6 @@ func (i *Instance) callExport(ctx context.Context, name string, f *function, sta
 	return err
 }
 
-// enter runs guest code.
-func (i *Instance) enter(ctx context.Context, name string, f api.Function, stack []uint64) error {
-	err := ctx.Err()
-	if err == nil {
-		err = f.CallWithStack(ctx, stack)
-	}
-	if err == nil && !i.pool.module.engine.cfg.Uninterruptible {
-		// A result that comes late is none. And where the runtime watches over ctx, it may be closing the module just
-		// now, because ctx ended as the call did.
-		err = ctx.Err()
-	}
-	if err != nil {
-		return i.ended(ctx, name, err)
-	}
-	return nil
-}
-
 func (i *Instance) lookup(name string) (function, error) {
 	m := i.pool.module
 	found, ok := m.find(name)
@@ -313,9 +312,7 @@ func (i *Instance) dropFuncs() {
 	for k := range i.sides {
 		i.sides[k].realloc = nil
 	}
-	for k := range i.callees {
-		i.callees[k].core, i.callees[k].post = functions{}, functions{}
-	}
+	i.callees, i.spare = nil, 0
 }
 
 // Realloc implements abi.Guest.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
-	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 var (
@@ -18,6 +17,10 @@ var (
 	ErrNoRoom = errors.New("no room for a further instance")
 	// ErrNoImage says that an app has no image, so that its instances can be neither saved nor rolled back.
 	ErrNoImage = errors.New("the app has no image")
+
+	// ErrHeld says that a guest has handles of what only this process has, such as open files, so that its instance can
+	// be neither saved nor marked.
+	ErrHeld = errors.New("it holds handles")
 
 	// errBusy is a bug of the caller.
 	errBusy = errors.New("the kept instance is in use; this is a bug of the host: its holder calls it from two goroutines, " +
@@ -44,8 +47,6 @@ type Kept struct {
 	fuel int64
 	// mark is what Rollback goes back to; nil without one.
 	mark *delta
-	// handles are those that it had at the mark.
-	handles []*canon.Saved
 	// stale tells that the generators are those of an earlier time.
 	stale bool
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // Mark remembers the instance as it is now, for Rollback. The last Mark counts. It fails with ErrNoImage for an app
-// without an image.
+// without an image, and with ErrHeld.
 func (k *Kept) Mark() error {
 	if err := k.hold(); err != nil {
 		return err
@@ -19,14 +18,9 @@ func (k *Kept) Mark() error {
 	if err := k.sound(); err != nil {
 		return err
 	}
-	handles, ok := k.inst.saveHandles()
-	if !ok {
-		return k.ownHandles("marked")
-	}
 	if k.mark == nil {
 		k.mark = k.pool.deltas.get()
 	}
-	k.handles = handles
 	if err := k.inst.diff(k.mark); err != nil {
 		k.forget()
 		return fmt.Errorf("app %s: mark an instance: %w", k.pool.app, err)
@@ -54,7 +48,6 @@ func (k *Kept) Rollback() error {
 		}
 	}
 	k.stale = true
-	k.inst.resetHandles(k.handles)
 	return k.inst.apply(k.mark)
 }
 
@@ -73,7 +66,7 @@ func (k *Kept) replace() error {
 }
 
 // Save gives what makes another instance, of this or of a later process, go on where this one is: its difference from
-// the image, compressed. It fails with ErrNoImage for an app without an image.
+// the image, compressed. It fails with ErrNoImage for an app without an image, and with ErrHeld.
 func (k *Kept) Save() ([]byte, error) {
 	if err := k.hold(); err != nil {
 		return nil, err
@@ -83,29 +76,37 @@ func (k *Kept) Save() ([]byte, error) {
 		return nil, err
 	}
 	p := k.pool
-	if !k.inst.hasOnly(k.inst.image.handles) {
-		return nil, k.ownHandles("saved")
-	}
 	d := p.deltas.get()
 	defer p.deltas.put(d)
 	if err := k.inst.diff(d); err != nil {
 		return nil, fmt.Errorf("app %s: save an instance: %w", p.app, err)
 	}
-	var record []byte
-	record, d.scratch = encodeRecord(k.inst.image, d, k.inst.now(), d.scratch)
+	record, held := encodeRecord(k.inst.image, d, k.inst.now(), p.shared)
+	if held != nil {
+		return nil, fmt.Errorf("app %s: save an instance: %w", p.app, heldError(held))
+	}
 	return record, nil
 }
 
-// ownHandles says that an instance has what cannot be written down.
-func (k *Kept) ownHandles(what string) error {
-	return fmt.Errorf("app %s: want an instance without handles of its own, found %d handles of resources such as streams and "+
-		"sockets; an instance that holds them cannot be %s: drop them before the call ends", k.pool.app, k.inst.handles(), what)
+// Savable fails with what would keep the instance from being marked now, at little cost.
+func (k *Kept) Savable() error {
+	if err := k.hold(); err != nil {
+		return err
+	}
+	defer k.top.Store(nil)
+	if err := k.sound(); err != nil {
+		return err
+	}
+	if held := k.inst.held(); held != nil {
+		return fmt.Errorf("app %s: %w", k.pool.app, heldError(held))
+	}
+	return nil
 }
 
-// hasOnly tells whether the instance's handles are those that its image has.
-func (i *Instance) hasOnly(handles []*canon.Saved) bool {
-	own, ok := i.saveHandles()
-	return ok && reflect.DeepEqual(own, handles)
+// heldError is an ErrHeld that names what is held.
+func heldError(held canon.Held) error {
+	return fmt.Errorf("%w of what only this process has: %s; have the guest drop them (close its files, sockets, streams and requests) "+
+		"before its call ends", ErrHeld, held)
 }
 
 // hold keeps calls off while a method that is none runs.
@@ -153,10 +154,18 @@ func (p *Pool) read(ctx context.Context, saved []byte, d *delta) (moment, error)
 	if err != nil {
 		return moment{}, fmt.Errorf("app %s: the guest did not start: %w", p.app, err)
 	}
-	var at moment
-	at, d.scratch, err = decodeRecord(saved, img, p.limits.Memory, d, d.scratch)
+	at, err := decodeRecord(saved, p.frame(img), d)
 	if err != nil {
 		return moment{}, fmt.Errorf("app %s: wake an instance: %w", p.app, err)
 	}
 	return at, nil
+}
+
+// frame gives what a saved instance has to fit into.
+func (p *Pool) frame(img *image) frame {
+	components := 1
+	if prog := p.module.program; prog != nil {
+		components = max(1, prog.plan.Components)
+	}
+	return frame{img: img, limit: p.limits.Memory, objects: p.shared, components: components}
 }

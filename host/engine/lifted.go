@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -23,7 +24,7 @@ type liftedFunc struct {
 func (p *program) liftedFunc(k int, t *link.Trampoline) *liftedFunc {
 	l := t.Callee
 	f := &liftedFunc{
-		fused: canon.NewFused(l.Func), name: t.Name, index: k,
+		fused: p.fused[l], name: t.Name, index: k,
 		caller: t.Options, callee: l.Options, core: p.refs(l.Core),
 		entered: p.entered(p.plan.Options[t.Options].Component, p.plan.Options[l.Options].Component),
 	}
@@ -44,16 +45,21 @@ func (f *liftedFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
 		panic(inst.ended(ctx, f.name, err))
 	}
 	inst.leaveAll(f.entered)
+	inst.checkHandles(caller.comp)
+	inst.checkHandles(inst.sides[f.callee].comp)
 }
 
 // calleeOf gives the function as it is called in the instance.
 func (f *liftedFunc) calleeOf(i *Instance) *canon.Callee {
-	c := &i.callees[f.index]
-	if c.Side != nil {
+	if i.callees == nil {
+		i.callees = make([]*callee, len(i.pool.module.program.plan.Trampolines))
+	}
+	if c := i.callees[f.index]; c != nil {
 		return &c.Callee
 	}
 	s := &i.sides[f.callee]
-	c.Side = s
+	c := &callee{Callee: canon.Callee{Side: s}}
+	i.callees[f.index] = c
 	c.Call = func(ctx context.Context, stack []uint64) error {
 		return i.callInside(ctx, &c.core, f.core, f.name, stack)
 	}
@@ -74,6 +80,9 @@ type callee struct {
 	core, post functions
 }
 
+// maxSpare bounds the function objects that an instance keeps for later calls: each takes more than 10 KiB.
+const maxSpare = 64
+
 // functions are the function objects of one core function that is called from inside of calls. Each has a stack of its
 // own and must not be entered twice; the function may be.
 type functions struct{ free []api.Function }
@@ -83,12 +92,45 @@ func (i *Instance) callInside(ctx context.Context, fs *functions, ref coreRef, n
 	var f api.Function
 	if n := len(fs.free); n > 0 {
 		f, fs.free = fs.free[n-1], fs.free[:n-1]
+		i.spare--
 	} else if f = i.core(ref); f == nil {
 		abi.Trapf("%s: the component has no such core function", name)
 	}
-	if err := i.enter(ctx, name, f, stack); err != nil {
+	if err := i.enterInside(ctx, name, f, stack); err != nil {
 		return err
 	}
-	fs.free = append(fs.free, f)
+	if i.spare < maxSpare {
+		i.spare++
+		fs.free = append(fs.free, f)
+	}
+	return nil
+}
+
+// enter runs guest code, unless ctx has ended.
+func (i *Instance) enter(ctx context.Context, name string, f api.Function, stack []uint64) error {
+	if err := ctx.Err(); err != nil {
+		return i.ended(ctx, name, err)
+	}
+	return i.enterInside(ctx, name, f, stack)
+}
+
+// enterInside is enter for what is called often inside of calls: these end if ctx has ended.
+func (i *Instance) enterInside(ctx context.Context, name string, f api.Function, stack []uint64) error {
+	if i.nested >= maxNested {
+		return i.ended(ctx, name, &abi.Trap{
+			Kind: abi.TrapGuest, Reason: fmt.Sprintf("stack overflow: more than %d calls into the guest in each other", maxNested),
+		})
+	}
+	i.nested++
+	err := f.CallWithStack(ctx, stack)
+	i.nested--
+	if err == nil && i.interruptible {
+		// A result that comes late is none. And where the runtime watches over ctx, it may be closing the module just
+		// now, because ctx ended as the call did.
+		err = ctx.Err()
+	}
+	if err != nil {
+		return i.ended(ctx, name, err)
+	}
 	return nil
 }

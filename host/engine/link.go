@@ -203,6 +203,9 @@ type hostFunc struct {
 // module argument, which may be a module between.
 func (h *hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	inst := callerOf(ctx, mod)
+	if inst.hostCalls++; inst.hostCalls%callsPerCheck == 0 {
+		checkDeadline(ctx)
+	}
 	defer recovered(ctx, inst, h.name)
 	s, g := &inst.main, canon.Side(inst)
 	if h.side != mainSide {
@@ -213,9 +216,20 @@ func (h *hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	inst.outside = true
 	h.fn.Call(ctx, g, stack)
 	inst.outside = false
+	inst.checkHandles(s.comp)
 	if inst.trap != nil {
 		// A nested call ended the instance and the host function went on.
 		panic(inst.trap)
+	}
+}
+
+// callsPerCheck is after how many calls of host functions the deadline is looked at: a guest that has the host copy large
+// strings uses hardly any fuel.
+const callsPerCheck = 64
+
+func checkDeadline(ctx context.Context) {
+	if err := ctx.Err(); err != nil {
+		panic(err)
 	}
 }
 

@@ -35,6 +35,9 @@ func (m *Module) Match(funcs []abi.Func) ([]Match, error) {
 	return out, nil
 }
 
+// CheckExports tells what is wrong with the exported handlers, if expected were those that the host calls.
+func (m *Module) CheckExports(expected []abi.Func) []string { return checkExports(m, expected) }
+
 // Text is the function's type as text: the component type, or the core signature for an import of a core module.
 func (i Import) Text() string {
 	if i.Type != "" {

@@ -14,7 +14,9 @@ const (
 )
 
 // panicPrefixes start the report of a crash, which goes on to the end of the call.
-var panicPrefixes = []string{"panic: ", "fatal error: ", "runtime: out of memory", "thread '"}
+var panicPrefixes = []string{"panic: ", "fatal error: ", "runtime: out of memory", rustPanic}
+
+const rustPanic = "thread '"
 
 // output makes log lines of a guest's stdout or stderr. The guest's own call is the only writer.
 type output struct {
@@ -68,7 +70,7 @@ func (o *output) emit() {
 func startsPanic(line []byte) bool {
 	for _, p := range panicPrefixes {
 		if bytes.HasPrefix(line, []byte(p)) {
-			return p != "thread '" || bytes.Contains(line, []byte("panicked at"))
+			return p != rustPanic || bytes.Contains(line, []byte("panicked at"))
 		}
 	}
 	return false
@@ -103,11 +105,15 @@ func (o *output) write(level slog.Level, text string) {
 	o.log.LogAttrs(ctx, level, text)
 }
 
-// firstPanicLine gives the first line of the report of a crash, if the guest wrote one in this call.
+// firstPanicLine gives the first line of the report of a crash, if the guest wrote one in this call; the first two of a
+// report in Rust's form, which has the place before the message.
 func (o *output) firstPanicLine() string {
 	if len(o.line) > 0 {
 		o.emit()
 	}
-	line, _, _ := strings.Cut(string(o.dump[:min(len(o.dump), maxReason)]), "\n")
+	line, rest, _ := strings.Cut(string(o.dump[:min(len(o.dump), maxReason)]), "\n")
+	if message, _, _ := strings.Cut(rest, "\n"); message != "" && strings.HasPrefix(line, rustPanic) && strings.HasSuffix(line, ":") {
+		line += " " + message
+	}
 	return line
 }

@@ -15,53 +15,69 @@ const (
 	sectionMemory = 5
 )
 
-// bindPart gives a core module's bytes with its imports renamed so that each names what provides it: the module is the
-// number of a core instance or link.TrampolineModule, the name that of the export there. It also gives the size of the
-// memory that the module defines, in bytes.
-func bindPart(wasm []byte, args []link.CoreArg) (bound []byte, minMemory uint64, err error) {
+// partNeeds adds up what core modules have when they are instantiated.
+type partNeeds struct {
+	// memory is the size of all memories, in bytes; tables and entries count tables and what they have at the start.
+	memory, tables, entries uint64
+}
+
+// check refuses what would take too much of the host. Memories are bounded by the app's limit.
+func (n *partNeeds) check() error {
+	if n.tables > maxPartTables || n.entries > maxTableEntries {
+		return fmt.Errorf("want at most %d tables with %d entries in all core modules, found %d with %d",
+			maxPartTables, maxTableEntries, n.tables, n.entries)
+	}
+	return nil
+}
+
+// bind gives a core module's bytes with its imports renamed so that each names what provides it: the module is the
+// number of a core instance or link.TrampolineModule, the name that of the export there.
+func (n *partNeeds) bind(wasm []byte, args []link.CoreArg) ([]byte, error) {
 	defs := make(map[[2]string]link.CoreDef, len(args))
 	for _, a := range args {
 		defs[[2]string{a.Module, a.Name}] = a.Def
 	}
-	bound = wasm[:min(len(wasm), 8)]
+	bound := append([]byte{}, wasm[:min(len(wasm), 8)]...)
 	for pos := 8; pos < len(wasm); {
 		r := reader{b: wasm[pos+1:]}
 		size := r.number()
 		if r.failed || size > uint64(len(r.b)) {
-			return nil, 0, fmt.Errorf("section %d at byte %#x is cut off (unexpected EOF)", wasm[pos], pos)
+			return nil, fmt.Errorf("section %d at byte %#x is cut off (unexpected EOF)", wasm[pos], pos)
 		}
 		body := r.b[:size]
 		end := len(wasm) - len(r.b) + int(size)
-		switch wasm[pos] {
-		case sectionImport:
-			if body, err = bindImports(body, defs); err != nil {
-				return nil, 0, err
+		id := wasm[pos]
+		n.add(id, body)
+		if id == sectionImport {
+			body, err := bindImports(body, defs)
+			if err != nil {
+				return nil, err
 			}
-			bound = append(append([]byte{}, bound...), sectionImport)
+			bound = append(bound, sectionImport)
 			bound = append(binary.AppendUvarint(bound, uint64(len(body))), body...)
-		case sectionMemory:
-			minMemory = memoryMin(body)
-			fallthrough
-		default:
-			bound = append(bound[:len(bound):len(bound)], wasm[pos:end]...)
+		} else {
+			bound = append(bound, wasm[pos:end]...)
 		}
 		pos = end
 	}
-	return bound, minMemory, nil
+	return bound, nil
 }
 
-// memoryMin gives the least size of all memories of a section.
-func memoryMin(body []byte) (bytes uint64) {
-	const hasMax = 1
+// add counts what a section defines.
+func (n *partNeeds) add(id byte, body []byte) {
 	r := reader{b: body}
-	for range min(r.number(), uint64(len(body))) {
-		flags := r.number()
-		bytes += r.number() * pageSize
-		if flags&hasMax != 0 {
-			r.number()
+	switch id {
+	case sectionMemory:
+		for range min(r.number(), uint64(len(body))) {
+			n.memory += r.limits() * pageSize
+		}
+	case sectionTable:
+		for range min(r.number(), uint64(len(body))) {
+			r.skipType()
+			n.tables++
+			n.entries += r.limits()
 		}
 	}
-	return bytes
 }
 
 // bindImports renames the imports of a section.
@@ -116,9 +132,9 @@ func (r *reader) skipImport() {
 		r.number()
 	case component.SortCoreTable:
 		r.skipType()
-		r.skipLimits()
+		r.limits()
 	case component.SortCoreMemory:
-		r.skipLimits()
+		r.limits()
 	case component.SortCoreGlobal:
 		r.skipType()
 		r.byte()
@@ -138,11 +154,12 @@ func (r *reader) skipType() {
 	}
 }
 
-func (r *reader) skipLimits() {
+// limits reads limits and gives the lower one.
+func (r *reader) limits() uint64 {
 	const hasMax = 1
-	flags := r.number()
-	r.number()
+	flags, low := r.number(), r.number()
 	if flags&hasMax != 0 {
 		r.number()
 	}
+	return low
 }

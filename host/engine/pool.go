@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // Defaults of Limits and PoolConfig.
@@ -60,6 +61,9 @@ type PoolConfig struct {
 	Funcs []abi.Func
 	// Exports are the handlers that the host knows; those that the module exports are checked.
 	Exports []abi.Func
+	// Shared are the objects that instances have in common, by which Kept.Save writes down the handles that a guest has
+	// of them.
+	Shared []canon.SharedObject
 	// Env is the guest's environment.
 	Env map[string]string
 	// Limits bound what the app may use.
@@ -142,12 +146,16 @@ type Pool struct {
 	booting sync.Mutex
 	// noImage tells that the guest has turned out to be one that cannot have an image.
 	noImage atomic.Bool
+	// shared are the objects of which saved instances may have handles.
+	shared canon.Objects
 	// key tells what is started: the app, its code and its environment.
 	key [sha256.Size]byte
 	// boot makes starts deterministic; nil for starts with real randomness and clocks.
 	boot *BootSeed
 	// hot are kept instances with stacks.
 	hot hotList
+	// deadlines end the calls that take too long.
+	deadlines deadlines
 	// deltas are buffers for the states of kept instances.
 	deltas deltas
 	// base is the context of what no call waits for.
@@ -180,6 +188,10 @@ func (m *Module) Pool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	shared, err := canon.NewObjects(cfg.Shared)
+	if err != nil {
+		return nil, fmt.Errorf("app %s: %w", cfg.App, err)
+	}
 	if err := m.acquire(); err != nil {
 		return nil, fmt.Errorf("app %s: %w", cfg.App, err)
 	}
@@ -189,9 +201,10 @@ func (m *Module) Pool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	}
 	log := cfg.Log.With("app", cfg.App)
 	p := &Pool{
-		app: cfg.App, module: m, moduleConfig: mc, linked: linked, limits: cfg.Limits, policy: cfg.Policy,
+		app: cfg.App, module: m, moduleConfig: mc, linked: linked, shared: shared, limits: cfg.Limits, policy: cfg.Policy,
 		key: startKey(cfg.App, m.key, cfg.Env), boot: cfg.Boot,
-		warm: cfg.Warm, startTimeout: cfg.StartTimeout, idleTimeout: cfg.IdleTimeout,
+		deadlines: deadlines{timeout: cfg.Limits.Timeout},
+		warm:      cfg.Warm, startTimeout: cfg.StartTimeout, idleTimeout: cfg.IdleTimeout,
 		log: log, stdout: log.With("stream", "stdout"), stderr: log.With("stream", "stderr"),
 		hooks: cfg.Hooks, base: context.WithoutCancel(ctx), maxStarting: runtime.GOMAXPROCS(0), drained: make(chan struct{}),
 	}
@@ -254,9 +267,8 @@ func (p *Pool) Do(ctx context.Context, fn func(ctx context.Context, g abi.Guest)
 func (p *Pool) serve(ctx context.Context, cctx *callContext, fn func(context.Context, abi.Guest) error, end func(returned bool)) error {
 	p.counters.calls.Add(1)
 	if p.limits.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, p.limits.Timeout, errTimeout)
-		defer cancel()
+		ctx = p.deadlines.begin(ctx, &cctx.timed)
+		defer p.deadlines.end(&cctx.timed)
 	}
 	ctx = cctx.around(ctx)
 	cctx.inst.call = ctx
@@ -345,6 +357,7 @@ func (p *Pool) finish() {
 	if err := errors.Join(closeLinked(p.base, p.linked), p.module.release(p.base)); err != nil {
 		p.log.WarnContext(p.base, "the pool did not close cleanly", "error", err)
 	}
+	p.deadlines.stop()
 	if img := p.image.Load(); img != nil {
 		img.close()
 	}

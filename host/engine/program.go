@@ -23,6 +23,8 @@ type program struct {
 	names     map[string]int
 	// main is the side of the first export, -1 if there is none.
 	main int
+	// fused are the plans of the calls from one component instance to another.
+	fused map[*link.Lifted]*canon.Fused
 	// parts are the core modules of a graph, one for each core instance; nil for a component that is one module.
 	parts []part
 }
@@ -37,6 +39,8 @@ type export struct {
 	// post tells that it is a clean-up.
 	post bool
 	fn   *canon.Func
+	// typ is its component type as text.
+	typ string
 }
 
 // noSide stands for a side that is not there.
@@ -47,6 +51,12 @@ func newProgram(plan *link.Plan, refs func(link.CoreDef) coreRef) *program {
 	p := &program{
 		plan: plan, refs: refs, exports: map[string]export{},
 		resources: map[*canon.Resource]int{}, names: map[string]int{}, main: noSide,
+		fused: map[*link.Lifted]*canon.Fused{},
+	}
+	for _, t := range plan.Trampolines {
+		if t.Kind == link.CallLifted && p.fused[t.Callee] == nil {
+			p.fused[t.Callee] = canon.NewFused(t.Callee.Func)
+		}
 	}
 	for k, r := range plan.Resources {
 		p.resources[r.Type] = k
@@ -64,6 +74,7 @@ func newProgram(plan *link.Plan, refs func(link.CoreDef) coreRef) *program {
 		}
 		f := abi.Func{Module: e.Interface, Name: e.Name}
 		x := export{
+			typ: e.Type,
 			ref: refs(e.Lifted.Core), side: e.Lifted.Options, fn: e.Func,
 			entered: p.entered(hostCaller, plan.Options[e.Lifted.Options].Component),
 		}
@@ -129,7 +140,7 @@ func (p *program) describe(m *Module) {
 	for name, x := range p.exports {
 		m.exports[name] = x.sig
 		if x.fn != nil {
-			m.types[name] = x.fn.Text()
+			m.types[name] = x.typ
 		}
 	}
 	m.index()
@@ -139,7 +150,6 @@ func (p *program) describe(m *Module) {
 func (p *program) prepare(i *Instance) {
 	plan := p.plan
 	i.components = make([]componentState, plan.Components)
-	i.callees = make([]callee, len(plan.Trampolines))
 	i.caller = hostCaller
 	i.resources = make([]*canon.Resource, len(plan.Resources))
 	for k := range plan.Resources {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // A record is a saved instance:
@@ -18,17 +20,24 @@ import (
 //	identity         32 bytes: SHA-256 of the image that it is the difference from
 //	check            4 bytes: CRC-32C of what follows, little endian
 //	body             compressed: numbers as varints: memory size in pages, the guest's monotonic clock and the wall
-//	                 clock in nanoseconds, the number of globals, of runs; then the globals, 8 bytes each; the runs as
-//	                 the gap after the last and the length, in blocks; and the runs' bytes
+//	                 clock in nanoseconds, the number of globals, of runs, and of handle tables, which is that of the
+//	                 component instances, or 0 if the handles are the image's; then the tables (see canon.Saved); the
+//	                 globals, 8 bytes each; the runs as the gap after the last and the length, in blocks; and the runs'
+//	                 bytes
+//
+// Version 1 has no number of handle tables and no tables. It is still read.
 //
 // Nothing in a record is trusted: it comes from a store.
 const (
-	recordMagic   = "mrtk"
-	recordVersion = 1
-	recordHeader  = len(recordMagic) + 1 + sha256.Size + crc32.Size
+	recordMagic    = "mrtk"
+	recordVersion1 = 1
+	recordVersion  = 2
+	recordHeader   = len(recordMagic) + 1 + sha256.Size + crc32.Size
 
 	// maxClock bounds the clocks of a record, in nanoseconds: no sum of two overflows.
 	maxClock = 1 << 61
+	// maxTablesSize bounds the handle tables of a record, in bytes: each entry has one number, or two.
+	maxTablesSize = canon.MaxHandles * binary.MaxVarintLen32
 )
 
 // errDamaged says that a record is not what Save gave.
@@ -44,13 +53,38 @@ type moment struct{ mono, wall int64 }
 // checkSum is the one that CPUs have an instruction for.
 func checkSum(body []byte) uint32 { return crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) }
 
-// encodeRecord makes a record, and uses scratch and gives it back.
-func encodeRecord(img *image, d *delta, at moment, scratch []byte) (record, body []byte) {
-	body = binary.AppendUvarint(scratch[:0], d.size/pageSize)
+// frame is what a record has to fit into: the image, the bytes of memory that an instance may have, the objects of which
+// it may have handles, and its component instances.
+type frame struct {
+	img        *image
+	limit      uint64
+	objects    canon.Objects
+	components int
+}
+
+// encodeRecord makes a record, unless there are handles of other than the objects.
+func encodeRecord(img *image, d *delta, at moment, objects canon.Objects) (record []byte, held canon.Held) {
+	body, held := d.encodeBody(at, objects)
+	d.scratch = body
+	if held != nil {
+		return nil, held
+	}
+	identity := img.identity()
+	record = append(make([]byte, 0, recordHeader+s2.MaxEncodedLen(len(body))), recordMagic...)
+	record = append(append(record, recordVersion), identity[:]...)
+	packed := s2.EncodeBetter(record[recordHeader:cap(record)], body)
+	binary.LittleEndian.AppendUint32(record, checkSum(packed))
+	return bytes.Clone(record[:recordHeader+len(packed)]), nil
+}
+
+// encodeBody makes what is compressed, in d's scratch.
+func (d *delta) encodeBody(at moment, objects canon.Objects) (body []byte, held canon.Held) {
+	body = binary.AppendUvarint(d.scratch[:0], d.size/pageSize)
 	body = binary.AppendUvarint(body, uint64(at.mono))
 	body = binary.AppendUvarint(body, uint64(at.wall))
 	body = binary.AppendUvarint(body, uint64(len(d.globals)))
 	body = binary.AppendUvarint(body, uint64(len(d.runs)))
+	body, held = d.appendHandles(body, objects)
 	for _, g := range d.globals {
 		body = binary.LittleEndian.AppendUint64(body, g)
 	}
@@ -59,62 +93,78 @@ func encodeRecord(img *image, d *delta, at moment, scratch []byte) (record, body
 		body = binary.AppendUvarint(binary.AppendUvarint(body, uint64(r.at-end)), uint64(r.n))
 		end = r.at + r.n
 	}
-	body = append(body, d.data...)
-	identity := img.identity()
-	record = append(make([]byte, 0, recordHeader+s2.MaxEncodedLen(len(body))), recordMagic...)
-	record = append(append(record, recordVersion), identity[:]...)
-	packed := s2.EncodeBetter(record[recordHeader:cap(record)], body)
-	binary.LittleEndian.AppendUint32(record, checkSum(packed))
-	return bytes.Clone(record[:recordHeader+len(packed)]), body
+	return append(body, d.data...), held
 }
 
-// decodeRecord reads a record of an instance of img whose memory may have limit bytes into d. It also uses scratch,
-// and gives it back.
-func decodeRecord(record []byte, img *image, limit uint64, d *delta, scratch []byte) (moment, []byte, error) {
+// appendHandles adds the number of tables and the tables.
+func (d *delta) appendHandles(body []byte, objects canon.Objects) (_ []byte, held canon.Held) {
+	if d.sameHandles {
+		return binary.AppendUvarint(body, 0), nil
+	}
+	body = binary.AppendUvarint(body, uint64(len(d.handles)))
+	for _, s := range d.handles {
+		var missing canon.Held
+		body, missing = s.Append(body, objects)
+		held = held.Plus(missing)
+	}
+	return body, held
+}
+
+// decodeRecord reads a record into d. It fails with ErrChanged for one that belongs to another image.
+func decodeRecord(record []byte, f frame, d *delta) (moment, error) {
 	if len(record) < recordHeader || string(record[:len(recordMagic)]) != recordMagic {
-		return moment{}, scratch, damaged("want %d bytes or more that begin with %q, found %d bytes", recordHeader, recordMagic, len(record))
+		return moment{}, damaged("want %d bytes or more that begin with %q, found %d bytes", recordHeader, recordMagic, len(record))
 	}
-	if version := record[len(recordMagic)]; version != recordVersion {
-		return moment{}, scratch, fmt.Errorf("%w: it was saved in format %d, this host has format %d", ErrChanged, version, recordVersion)
+	version := record[len(recordMagic)]
+	if version != recordVersion && version != recordVersion1 {
+		return moment{}, fmt.Errorf("%w: it was saved in format %d, this host has format %d", ErrChanged, version, recordVersion)
 	}
-	identity := img.identity()
+	identity := f.img.identity()
 	if found := record[len(recordMagic)+1:]; !bytes.Equal(found[:sha256.Size], identity[:]) {
-		return moment{}, scratch, fmt.Errorf("%w: it is the difference from the image %x, the app's image is %x",
+		return moment{}, fmt.Errorf("%w: it is the difference from the image %x, the app's image is %x",
 			ErrChanged, found[:4], identity[:4])
 	}
 	packed := record[recordHeader:]
 	if want := binary.LittleEndian.Uint32(record[recordHeader-crc32.Size:]); checkSum(packed) != want {
-		return moment{}, scratch, damaged("its check sum is not %08x", want)
+		return moment{}, damaged("its check sum is not %08x", want)
 	}
 	n, err := s2.DecodedLen(packed)
 	// Each run has a byte of its own for its gap and its length, at least.
-	if most := limit + limit/blockSize*2*binary.MaxVarintLen32 + 1<<20; err != nil || uint64(n) > most {
-		return moment{}, scratch, damaged("want at most %d bytes, found %d (%v)", most, n, err)
+	if most := f.limit + f.limit/blockSize*2*binary.MaxVarintLen32 + 1<<20 + maxTablesSize; err != nil || uint64(n) > most {
+		return moment{}, damaged("want at most %d bytes, found %d (%v)", most, n, err)
 	}
-	body, err := s2.Decode(scratch[:cap(scratch)], packed)
+	body, err := s2.Decode(d.scratch[:cap(d.scratch)], packed)
 	if err != nil {
-		return moment{}, scratch, damaged("%v", err)
+		return moment{}, damaged("%v", err)
 	}
-	at, err := decodeBody(body, img, limit, d)
-	return at, body, err
+	d.scratch = body
+	return decodeBody(body, version, f, d)
 }
 
 // decodeBody reads what was compressed.
-func decodeBody(body []byte, img *image, limit uint64, d *delta) (moment, error) {
+func decodeBody(body []byte, version byte, f frame, d *delta) (moment, error) {
 	r := bodyReader{b: body}
+	img := f.img
 	pages, mono, wall := r.number(), r.number(), r.number()
 	globals, runs := r.number(), r.number()
+	tables := uint64(0)
+	if version > recordVersion1 {
+		tables = r.number()
+	}
 	switch {
 	case r.failed:
 		return moment{}, damaged("it is cut off")
-	case pages > limit/pageSize || pages < img.size()/pageSize:
-		return moment{}, damaged("want a memory of %s to %s, found %d pages", size(img.size()), size(limit), pages)
+	case pages > f.limit/pageSize || pages < img.size()/pageSize:
+		return moment{}, damaged("want a memory of %s to %s, found %d pages", size(img.size()), size(f.limit), pages)
 	case mono > maxClock || wall > maxClock:
 		return moment{}, damaged("its clocks are at %d and %d", mono, wall)
 	case globals != uint64(len(img.globals)):
 		return moment{}, damaged("want %d globals, found %d", len(img.globals), globals)
 	case runs > uint64(len(r.b)):
 		return moment{}, damaged("it cannot have %d runs in %d bytes", runs, len(r.b))
+	}
+	if err := d.readHandles(&r, tables, f); err != nil {
+		return moment{}, err
 	}
 	d.size = pages * pageSize
 	d.globals = d.globals[:0]
@@ -127,6 +177,26 @@ func decodeBody(body []byte, img *image, limit uint64, d *delta) (moment, error)
 	}
 	d.data = append(d.data[:0], r.b...)
 	return moment{mono: int64(mono), wall: int64(wall)}, nil
+}
+
+// readHandles reads the tables.
+func (d *delta) readHandles(r *bodyReader, tables uint64, f frame) error {
+	d.handles, d.sameHandles = nil, tables == 0
+	if tables > 0 && tables != uint64(f.components) {
+		return damaged("want the handle tables of %d component instances, found %d", f.components, tables)
+	}
+	for range tables {
+		s, rest, err := canon.ReadSaved(r.b, f.objects, canon.MaxHandles/f.components)
+		if unknown, ok := errors.AsType[*canon.UnknownObjectError](err); ok {
+			return unknown
+		}
+		if err != nil {
+			return damaged("%w", err)
+		}
+		d.handles = append(d.handles, s)
+		r.b = rest
+	}
+	return nil
 }
 
 // readRuns reads the runs and gives how many blocks they have together. It is false for runs that are not in memory.

@@ -184,9 +184,16 @@ func (f *intrinsic) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	}
 }
 
+// checkHandles bounds the handles that a component of many component instances has altogether.
+func (i *Instance) checkHandles(c *componentState) {
+	if most := canon.MaxHandles / len(i.components); c.handles.Len() > most {
+		abi.Trapf("handles: expected at most %d in one of %d component instances, found more", most, len(i.components))
+	}
+}
+
 // resetHandles drops what the guest has handles of, and gives it those of saved.
 func (i *Instance) resetHandles(saved []*canon.Saved) {
-	i.caller = hostCaller
+	i.caller, i.nested = hostCaller, 0
 	for k := range i.components {
 		c := &i.components[k]
 		c.mayNotLeave, c.entered = false, false
@@ -205,7 +212,6 @@ func (i *Instance) resetHandles(saved []*canon.Saved) {
 
 // restoreHandles gives the component instance other handles. It keeps a host object whose Drop panics from harming more than its own table.
 func (i *Instance) restoreHandles(c *componentState, saved *canon.Saved) {
-	ctx := &callContext{Context: i.pool.base, inst: i}
 	defer func() {
 		if r := recover(); r != nil {
 			c.handles = canon.Handles{}
@@ -213,30 +219,29 @@ func (i *Instance) restoreHandles(c *componentState, saved *canon.Saved) {
 				"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
-	c.handles.Restore(ctx, saved)
+	c.handles.Restore(i.between, saved)
 }
 
-// saveHandles gives the handles of all component instances, nil if there are none; ok is false if one stands for what
-// cannot be shared.
-func (i *Instance) saveHandles() (saved []*canon.Saved, ok bool) {
-	if i.handles() == 0 {
-		return nil, true
-	}
+// saveHandles gives the handles of all component instances, nil if none had any, unless there are some of what cannot be
+// shared.
+func (i *Instance) saveHandles() (saved []*canon.Saved, held canon.Held) {
 	for k := range i.components {
-		s, ok := i.components[k].handles.Save()
-		if !ok {
-			return nil, false
+		s, own := i.components[k].handles.Save()
+		held = held.Plus(own)
+		if s != nil && saved == nil {
+			saved = make([]*canon.Saved, len(i.components))
 		}
-		saved = append(saved, s)
+		if s != nil {
+			saved[k] = s
+		}
 	}
-	return saved, true
+	return saved, held
 }
 
-// handles counts the guest's handles.
-func (i *Instance) handles() int {
-	n := 0
+// held counts the handles of what cannot be shared.
+func (i *Instance) held() (held canon.Held) {
 	for k := range i.components {
-		n += i.components[k].handles.Len()
+		held = held.Plus(i.components[k].handles.Held())
 	}
-	return n
+	return held
 }

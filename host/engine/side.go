@@ -41,7 +41,7 @@ type coreRef struct {
 	name string
 }
 
-var _ canon.Side = (*side)(nil)
+var _ canon.Part = (*side)(nil)
 
 // noPart is the part of a coreRef that is a trampoline.
 const noPart = -1
@@ -71,6 +71,9 @@ func callerOf(ctx context.Context, mod api.Module) *Instance {
 	}
 	return inst
 }
+
+// Whole implements canon.Part.
+func (s *side) Whole() abi.Guest { return s.Instance }
 
 // Handles implements canon.Side.
 func (s *side) Handles() *canon.Handles { return &s.comp.handles }
@@ -105,7 +108,7 @@ func (s *side) Realloc(ctx context.Context, old, oldSize, align, size uint32) ui
 	ctx = i.carriedBy(ctx)
 	s.comp.mayNotLeave = true
 	s.reallocStack = [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(size)}
-	err := i.enter(ctx, name, s.realloc, s.reallocStack[:])
+	err := i.enterInside(ctx, name, s.realloc, s.reallocStack[:])
 	s.comp.mayNotLeave = false
 	if err != nil {
 		panic(i.trap)

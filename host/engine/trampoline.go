@@ -66,6 +66,7 @@ func (f *builtin) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	switch f.t.Kind {
 	case link.ResourceNew:
 		stack[0] = uint64(c.handles.Add(res, canon.Rep{Num: value}))
+		inst.checkHandles(c)
 	case link.ResourceRep:
 		stack[0] = uint64(c.handles.Get(res, value).Num)
 	default:

@@ -36,7 +36,11 @@ func (i *Instance) ended(ctx context.Context, name string, err error) error {
 		trap.Reason = line + "; " + trap.Reason
 	}
 	i.trap = trap
-	i.pool.log.LogAttrs(ctx, slog.LevelWarn, "the guest's call ended in a trap",
+	level := slog.LevelWarn
+	if _, exited := errors.AsType[*ExitError](err); exited {
+		level = slog.LevelDebug // a program that ends by itself, which is for its caller to judge
+	}
+	i.pool.log.LogAttrs(ctx, level, "the guest's call ended in a trap",
 		slog.String("func", trap.Func), slog.String("kind", trap.Kind.String()), slog.String("reason", trap.Reason),
 		slog.String("stack", stack))
 	i.pool.trapped(trap.Kind)

@@ -29,7 +29,8 @@ const DefaultAddress = "127.0.0.1:8080"
 type Config struct {
 	// Address is where the front door listens, host:port; empty means DefaultAddress, port 0 a free one.
 	Address string
-	// MaxBody bounds a request's body in bytes; 0 means 4 MiB. A longer one is answered with 413.
+	// MaxBody bounds a request's body in bytes; 0 means 4 MiB. A longer one is answered with 413. Apps that stream
+	// take bodies of any length.
 	MaxBody int64
 	// MaxHeader bounds a request's header in bytes; 0 means 64 KiB. A longer one is answered with 431.
 	MaxHeader int

@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 
@@ -46,22 +45,19 @@ func (s Streaming) Send(r *http.Request) (*http.Response, error) {
 
 // outgoing is a request on its way through the chain.
 type outgoing struct {
-	req  *http.Request
-	sent bool
+	req *http.Request
+	// err is how the first try ended.
+	err error
 }
-
-var errBodyGone = errors.New("the request's body was sent already, so that the request cannot be tried again")
 
 // roundTrip runs in the chain: ctx ends when the chain is passed, the request's own context when its call does.
 func (c *caller) roundTrip(ctx context.Context, o *outgoing) (*http.Response, error) {
-	hasBody := o.req.Body != nil && o.req.Body != http.NoBody
-	if o.sent && hasBody {
-		return nil, errBodyGone
+	if o.err != nil && o.req.Body != nil && o.req.Body != http.NoBody {
+		return nil, &spentError{o.err}
 	}
-	o.sent = true
 	rctx, cancel := context.WithCancel(o.req.Context())
 	stop := context.AfterFunc(ctx, cancel)
-	req := o.req.Clone(rctx)
+	req := o.req.Clone(rctx) //nolint:contextcheck // it ends with the request, and until there is a response with ctx too
 	if req.Header.Get("Traceparent") == "" {
 		telemetry.Inject(ctx, func(name, value string) {
 			if name != "baggage" || req.Header.Get(name) == "" {
@@ -73,6 +69,7 @@ func (c *caller) roundTrip(ctx context.Context, o *outgoing) (*http.Response, er
 	stop()
 	if err != nil {
 		cancel()
+		o.err = err
 		return nil, err
 	}
 	telemetry.HTTPStatus(ctx, req.Method, req.URL.Path, res.StatusCode)

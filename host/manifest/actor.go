@@ -13,7 +13,7 @@ type ActorType struct {
 	IdleTimeout   time.Duration `yaml:"idleTimeout,positive" default:"60m" doc:"an actor not called for this long is put away"`
 	Hibernate     string        `yaml:"hibernate" enum:"auto,never" default:"auto" doc:"auto: an actor that is put away keeps its memory, compressed in the actor state store; never: it is deactivated and its memory lost"`
 	Atomic        bool          `yaml:"atomic" doc:"a failed turn also undoes what it did to the actor's memory"`
-	Reentrancy    bool          `yaml:"reentrancy" doc:"a call chain may enter the actor that it came from"`
+	Reentrancy    bool          `yaml:"reentrancy" doc:"a call chain may enter the actor that it came from; not for components, whose instances cannot be entered again"`
 	MaxStackDepth int           `yaml:"maxStackDepth" default:"32" min:"1" max:"1024" doc:"how many actors deep a call chain may be"`
 	Mailbox       int           `yaml:"mailbox" default:"256" min:"1" max:"1048576" doc:"calls that wait for one actor's turn; more are refused (503)"`
 	MaxActive     int           `yaml:"maxActive" default:"0" min:"0" max:"1000000" doc:"actors of the type in memory at one time, beyond which those idle longest are put away; 0: as many as the system has room for"`

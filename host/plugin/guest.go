@@ -17,6 +17,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/block"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/log"
+	"github.com/mrt-wasm/mrt-wasm/host/wasi"
 )
 
 // offer is an interface that plugins may import.
@@ -46,6 +47,8 @@ type guest struct {
 	log   *slog.Logger
 	hosts []string
 	slots map[string]*slot // by block
+	out   *requests
+	wasi  *wasi.WASI
 }
 
 // slot is a block's part; funcs is nil until the block is there.
@@ -55,12 +58,16 @@ type slot struct {
 	session block.Session
 }
 
-func newGuest(name string, log *slog.Logger, hosts []string) *guest {
-	g := &guest{name: name, log: log, hosts: hosts, slots: map[string]*slot{}}
+func newGuest(name string, log *slog.Logger, hosts []string) (*guest, error) {
+	g := &guest{name: name, log: log, hosts: hosts, slots: map[string]*slot{}, out: &requests{name: name, log: log}}
+	var err error
+	if g.wasi, err = newWASI(name, g.out); err != nil {
+		return nil, err
+	}
 	for _, o := range offers() {
 		g.slots[o.block] = &slot{offer: o}
 	}
-	return g
+	return g, nil
 }
 
 // provide opens the plugin's session of a block.
@@ -90,6 +97,7 @@ func (g *guest) provide(ctx context.Context, b block.Block) error {
 	}
 	s.session = session
 	s.funcs.Store(&funcs)
+	g.out.provide(b)
 	return closed
 }
 
@@ -99,7 +107,7 @@ func (g *guest) functions(ctx context.Context, granted func(kind string) bool) (
 	if err != nil {
 		return nil, err
 	}
-	out := logger.Funcs()
+	out := append(logger.Funcs(), g.wasi.Funcs()...)
 	for _, s := range g.slots {
 		if s.offer.kind != "" && !granted(s.offer.kind) {
 			continue
@@ -125,7 +133,7 @@ func (g *guest) missing(imports []string, granted func(kind string) bool) error 
 			continue
 		}
 		for _, iface := range imports {
-			if iface == s.offer.funcs[0].Module {
+			if abi.Track(iface) == abi.Track(s.offer.funcs[0].Module) {
 				return fmt.Errorf("the plugin imports %s, and no component of kind %s is granted to it: name one in the metadata field imports",
 					iface, s.offer.kind)
 			}
@@ -135,7 +143,7 @@ func (g *guest) missing(imports []string, granted func(kind string) bool) error 
 }
 
 func (g *guest) close(ctx context.Context) error {
-	var errs []error
+	errs := []error{g.wasi.Close()}
 	for _, s := range g.slots {
 		if s.session != nil {
 			errs = append(errs, s.session.Close(ctx))

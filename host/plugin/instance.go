@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 )
 
 // The exports by which a guest of our SDKs is known, and which it has for each export.
@@ -20,6 +21,8 @@ type instance struct {
 	abi.Guest
 	arena uint32
 }
+
+var _ canon.Exports = (*instance)(nil)
 
 // view gives the instance behind g, for as long as it lives.
 func view(ctx context.Context, g abi.Guest) (*instance, error) {
@@ -43,6 +46,15 @@ func view(ctx context.Context, g abi.Guest) (*instance, error) {
 
 // Arena is the address of the guest's arena; 0 if it has none.
 func (i *instance) Arena() uint32 { return i.arena }
+
+// Export gives the guest as the exported function sees it: a component has an encoding of strings, a memory and a table
+// of handles for each.
+func (i *instance) Export(name string) abi.Guest {
+	if i.arena != 0 {
+		return i
+	}
+	return canon.At(i.Guest, name)
+}
 
 // Has tells whether the guest exports the function and wants it called.
 func (i *instance) Has(name string) bool {

@@ -35,7 +35,7 @@ func (r *Runner) Open(ctx context.Context, cfg component.PluginConfig) (componen
 	if err != nil {
 		return nil, component.Permanent(err)
 	}
-	stateless := slices.Contains(m.Interfaces(), abiplugin.InfoModule)
+	stateless := has(m.Interfaces(), abiplugin.InfoModule)
 	if !stateless {
 		limits.MaxInstances = 1
 	}
@@ -97,7 +97,7 @@ const maxInstances = 65536
 func wants(m *engine.Module, oneOf []string) error {
 	have := m.Interfaces()
 	for _, iface := range oneOf {
-		if slices.Contains(have, iface) {
+		if has(have, iface) {
 			return nil
 		}
 	}
@@ -106,7 +106,17 @@ func wants(m *engine.Module, oneOf []string) error {
 		found = strings.Join(have, ", ")
 	}
 	return fmt.Errorf("metadata field source: want a plugin that exports %s, and %s exports %s; "+
-		"in Go, import the block's driver package of the SDK and build with -buildmode=c-shared", strings.Join(oneOf, " or "), m.Name(), found)
+		"in Go, import the block's driver package of the SDK and build with -buildmode=c-shared; in other languages, "+
+		"export what the block's world in wit/world.wit has", strings.Join(oneOf, " or "), m.Name(), found)
+}
+
+// has tells whether a plugin exports the interface, in this version or one that is compatible.
+func has(list []string, iface string) bool {
+	if slices.Contains(list, iface) {
+		return true
+	}
+	track := abi.Track(iface)
+	return slices.ContainsFunc(list, func(have string) bool { return abi.Track(have) == track })
 }
 
 // own gives an error of the engine with the names that limits have in a component's metadata.

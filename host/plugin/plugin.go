@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,7 +130,7 @@ func (e *initError) Error() string { return "init: " + e.err.Error() }
 func (e *initError) Unwrap() error { return e.err }
 
 // Has tells whether the plugin exports the interface.
-func (p *plugin) Has(iface string) bool { return slices.Contains(p.ifaces, iface) }
+func (p *plugin) Has(iface string) bool { return has(p.ifaces, iface) }
 
 // Do runs fn with an instance.
 func (p *plugin) Do(ctx context.Context, fn func(ctx context.Context, g abi.Guest) error) error {

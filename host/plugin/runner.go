@@ -124,7 +124,10 @@ func (r *Runner) guest(ctx context.Context, cfg component.Config, hosts []string
 	if g := r.guests[cfg.Name]; g != nil {
 		return g, nil
 	}
-	g := newGuest(cfg.Name, cfg.Log, hosts)
+	g, err := newGuest(cfg.Name, cfg.Log, hosts)
+	if err != nil {
+		return nil, err
+	}
 	r.guests[cfg.Name] = g
 	var errs []error
 	for _, b := range r.blocks {

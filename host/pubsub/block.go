@@ -24,6 +24,8 @@ type Config struct {
 	Decls []component.Decl
 	// Subscriptions are those of the manifest.
 	Subscriptions []SubscriptionDecl
+	// Receivers are further interfaces by which apps take messages; the contract's own comes first.
+	Receivers []Receiver
 	// Apps are the names of all apps.
 	Apps []string
 	// Env is what drivers get from the host.
@@ -83,6 +85,7 @@ type Block struct {
 	manager *component.Manager[Broker]
 	log     *slog.Logger
 	subs    []*subscription
+	inboxes inboxes
 
 	mu    sync.Mutex
 	buses map[[2]string]*bus // by app and name
@@ -121,7 +124,7 @@ func New(ctx context.Context, cfg Config) (*Block, error) {
 func (b *Block) checkSubscriptions() error {
 	var errs []error
 	for _, d := range b.cfg.Subscriptions {
-		s, err := newSubscription(d)
+		s, err := newSubscription(d, b.cfg.Receivers)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -147,7 +150,11 @@ func (b *Block) Imports() []string { return []string{abipubsub.PublisherModule} 
 
 // Exports lists the handler interfaces.
 func (b *Block) Exports() []string {
-	return []string{abipubsub.SubscriberModule, abipubsub.BulkSubscriberModule}
+	out := []string{abipubsub.SubscriberModule, abipubsub.BulkSubscriberModule}
+	for _, r := range b.cfg.Receivers {
+		out = append(out, r.Interface)
+	}
+	return out
 }
 
 // Open makes the block's side of one app. It fails when a subscription is scoped to the app and the app cannot take
@@ -170,7 +177,9 @@ func (b *Block) Open(_ context.Context, app block.App) (block.Session, error) {
 }
 
 // Close closes all brokers; the triggers are stopped before.
-func (b *Block) Close(ctx context.Context) error { return b.manager.Close(ctx) }
+func (b *Block) Close(ctx context.Context) error {
+	return errors.Join(b.inboxes.close(ctx), b.manager.Close(ctx))
+}
 
 // Ready asks every broker that can tell whether its server answers. A component that was let go on without
 // (ignoreErrors) does not count.

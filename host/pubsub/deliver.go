@@ -123,13 +123,23 @@ func (e *retryError) Error() string { return "the app asks to deliver it again: 
 // handle runs inside the chain.
 func (t *subscriber) handle(ctx context.Context, e *event) (out abipubsub.Outcome, err error) {
 	err = t.app.Do(ctx, func(ctx context.Context, g abi.Guest) error {
-		out, err = abipubsub.CallSubscriberHandle(ctx, g, e.abi)
+		out, err = t.give(ctx, g, e.abi)
 		return err
 	})
 	if err == nil && out.Tag == abipubsub.OutcomeRetry {
 		err = &retryError{out.Value}
 	}
 	return out, err
+}
+
+// give calls the guest by the interface that it has; the contract's own comes first.
+func (t *subscriber) give(ctx context.Context, g abi.Guest, e abipubsub.Event) (abipubsub.Outcome, error) {
+	if len(t.receivers) > 0 && !g.Has(abipubsub.SubscriberModule+"#handle") {
+		if r := t.receiver(t.app); r != nil {
+			return r.Handle(ctx, g, e)
+		}
+	}
+	return abipubsub.CallSubscriberHandle(ctx, g, e)
 }
 
 // handleBulk runs inside the chain. Outcomes that the app left out are retries.

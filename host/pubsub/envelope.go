@@ -40,6 +40,27 @@ type envelope struct {
 	expires  time.Time
 	now      time.Time
 	metadata component.Metadata
+	// extensions are further attributes.
+	extensions map[string]string
+}
+
+// own are the attributes that an event has by itself, beside those of known.
+var own = map[string]bool{
+	"pubsubname": true, "topic": true, "traceid": true, "traceparent": true, "tracestate": true, "expiration": true,
+	replyToAttr: true, replyIDAttr: true,
+}
+
+// isExtension tells whether a name may be that of an extension attribute: CloudEvents wants lower-case letters and digits.
+func isExtension(name string) bool {
+	if name == "" || known[name] || own[name] {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // wrap makes a CloudEvent of a payload.
@@ -47,10 +68,10 @@ func (e *envelope) wrap(contentType string, data []byte) []byte {
 	if contentType == "" {
 		contentType = defaultType
 	}
-	own := e.attributes()
+	set := e.attributes()
 	out := make([]byte, 0, len(data)+len(data)/2+512)
 	put := func(name, value string) {
-		if v := own[name]; v != "" {
+		if v := set[name]; v != "" {
 			value = v
 		}
 		if value == "" {
@@ -75,6 +96,9 @@ func (e *envelope) wrap(contentType string, data []byte) []byte {
 	put("tracestate", e.tracestate)
 	if !e.expires.IsZero() {
 		put("expiration", e.expires.UTC().Format(time.RFC3339Nano))
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.extensions)) {
+		put(name, e.extensions[name])
 	}
 	put("datacontenttype", contentType)
 	return append(appendData(append(out, ','), contentType, data), '}')
@@ -107,6 +131,9 @@ func (e *envelope) complete(event []byte) ([]byte, error) {
 	}
 	put := func(name, value string) { attrs[name] = appendString(nil, value) }
 	for name, value := range e.attributes() {
+		put(name, value)
+	}
+	for name, value := range e.extensions {
 		put(name, value)
 	}
 	fill := func(name, value string) {

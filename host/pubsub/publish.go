@@ -22,9 +22,14 @@ type Request struct {
 	Data        []byte
 	// Metadata: ttlInSeconds, rawPayload, cloudevent.<attribute>, and the broker's own.
 	Metadata map[string]string
+	// Extensions are further attributes of the event; names that are no attribute's, or one of the event's own, are
+	// left out. A raw message has none.
+	Extensions map[string]string
 
 	// id stays the same when a policy of the chain tries again.
 	id string
+	// attributes are those that the block itself adds.
+	attributes map[string]string
 }
 
 // Entry is one message of a bulk.
@@ -71,6 +76,21 @@ func (u *bus) doPublish(ctx context.Context, req *Request) (struct{}, error) {
 	return struct{}{}, u.wrapError(req.Topic, u.broker.Publish(ctx, msg))
 }
 
+// extensions gives the attributes beside those of every event.
+func (req *Request) extensions() map[string]string {
+	if len(req.Extensions) == 0 {
+		return req.attributes
+	}
+	out := make(map[string]string, len(req.Extensions)+len(req.attributes))
+	for name, value := range req.Extensions {
+		if isExtension(name) {
+			out[name] = value
+		}
+	}
+	maps.Copy(out, req.attributes)
+	return out
+}
+
 func (u *bus) wrapError(topic string, err error) error {
 	if err == nil {
 		return nil
@@ -90,7 +110,7 @@ func (u *bus) message(ctx context.Context, req *Request) (Message, error) {
 	if err != nil || raw {
 		return msg, err
 	}
-	e := envelope{id: req.id, source: u.app, pubsub: u.name, topic: req.Topic, now: time.Now(), metadata: metadata}
+	e := envelope{id: req.id, source: u.app, pubsub: u.name, topic: req.Topic, now: time.Now(), metadata: metadata, extensions: req.extensions()}
 	if e.source == "" {
 		e.source = defaultSource
 	}

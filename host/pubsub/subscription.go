@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
@@ -23,14 +24,16 @@ const (
 
 // subscription is a declared subscription, checked.
 type subscription struct {
-	decl    SubscriptionDecl
-	routes  *routes
-	raw     bool
-	retries int // deliveries after the first before a message goes to the dead letter topic
+	decl   SubscriptionDecl
+	routes *routes
+	raw    bool
+	// receivers are the interfaces beside the contract's by which apps take messages.
+	receivers []Receiver
+	retries   int // deliveries after the first before a message goes to the dead letter topic
 }
 
-func newSubscription(d SubscriptionDecl) (*subscription, error) {
-	s := &subscription{decl: d, retries: defaultRetries}
+func newSubscription(d SubscriptionDecl, receivers []Receiver) (*subscription, error) {
+	s := &subscription{decl: d, receivers: receivers, retries: defaultRetries}
 	var errs []error
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: subscription %s: %w", d.Where, d.Name, fmt.Errorf(format, args...)))
@@ -74,14 +77,28 @@ func (s *subscription) inBulk(app block.App) bool {
 
 // handledBy tells whether the app can take the subscription's messages.
 func (s *subscription) handledBy(app block.App) bool {
-	return app.Handles(abipubsub.SubscriberModule) || s.inBulk(app)
+	return app.Handles(abipubsub.SubscriberModule) || s.inBulk(app) || s.receiver(app) != nil
+}
+
+// receiver gives the interface by which the app takes messages if it does not export the contract's; nil for none.
+func (s *subscription) receiver(app block.App) *Receiver {
+	for i := range s.receivers {
+		if app.Handles(s.receivers[i].Interface) {
+			return &s.receivers[i]
+		}
+	}
+	return nil
 }
 
 func (s *subscription) wants() string {
+	want := []string{abipubsub.SubscriberModule}
 	if s.decl.Bulk.Enabled {
-		return abipubsub.SubscriberModule + " or " + abipubsub.BulkSubscriberModule
+		want = append(want, abipubsub.BulkSubscriberModule)
 	}
-	return abipubsub.SubscriberModule
+	for _, r := range s.receivers {
+		want = append(want, r.Interface)
+	}
+	return strings.Join(want, " or ")
 }
 
 // scoped tells whether the subscription is for the app.

@@ -44,6 +44,8 @@ type Block struct {
 	cfg     Config
 	manager *component.Manager[Store]
 	log     *slog.Logger
+	// watchers are told of the writes of apps.
+	watchers *watchers
 
 	mu    sync.Mutex
 	bound map[[2]string]*bound // by app and name
@@ -58,7 +60,7 @@ var (
 // New checks all declarations and opens the components. The error has all that is wrong with the declarations, or the
 // first component that does not start.
 func New(ctx context.Context, cfg Config) (*Block, error) {
-	b := &Block{cfg: cfg, log: cfg.Log, bound: map[[2]string]*bound{}}
+	b := &Block{cfg: cfg, log: cfg.Log, bound: map[[2]string]*bound{}, watchers: newWatchers()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -210,6 +212,7 @@ func (b *Block) bind(app, name string) (*bound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state store %s: %w", o.Decl.Name, err)
 	}
+	s.watch = b.watchers
 	const most = 10_000
 	if len(b.bound) >= most {
 		clear(b.bound) // programs outside may use any number of app names; keep memory bounded

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mrt-wasm/mrt-wasm/host/chain"
@@ -21,6 +22,9 @@ type bound struct {
 	expire bool
 	// whole tells that keys come with all that the driver is to see: the host itself uses the store, or a plugin.
 	whole bool
+	// opened is the component; watch are those that are told of writes, nil for none.
+	opened *component.Opened[Store]
+	watch  *watchers
 
 	points struct{ get, set, del, bulkGet, bulkSet, bulkDelete, transact, list, query *chain.Point }
 
@@ -42,7 +46,7 @@ type transaction struct {
 
 // newBound binds a store to an app; label is the app's name in the chain.
 func newBound(o *component.Opened[Store], app, label, namespace string, ch *chain.Chain) (*bound, error) {
-	s := &bound{name: o.Decl.Name, store: o.Driver}
+	s := &bound{name: o.Decl.Name, store: o.Driver, opened: o}
 	var err error
 	if s.prefix, err = keyPrefix(o.Metadata, o.Decl.Name, app, namespace); err != nil {
 		return nil, err
@@ -114,9 +118,17 @@ func (s *bound) open(e *Entry) (*Entry, error) {
 
 // set writes one key. It changes req.
 func (s *bound) set(ctx context.Context, req *SetRequest) error {
+	plain := req.Value
 	if err := s.prepareSet(req); err != nil {
 		return err
 	}
+	if !s.watching() {
+		return s.doSet(ctx, req)
+	}
+	return s.announceOne(ctx, change{stored: req.Key, value: plain}, func() error { return s.doSet(ctx, req) })
+}
+
+func (s *bound) doSet(ctx context.Context, req *SetRequest) error {
 	_, err := chain.Do(ctx, s.points.set, s.setFn, req)
 	return s.wrap(err)
 }
@@ -152,6 +164,13 @@ func (s *bound) delete(ctx context.Context, req *DeleteRequest) error {
 	if err := s.prepareDelete(req); err != nil {
 		return err
 	}
+	if !s.watching() {
+		return s.doDelete(ctx, req)
+	}
+	return s.announceOne(ctx, change{stored: req.Key, deleted: true}, func() error { return s.doDelete(ctx, req) })
+}
+
+func (s *bound) doDelete(ctx context.Context, req *DeleteRequest) error {
 	_, err := chain.Do(ctx, s.points.del, s.delFn, req)
 	return s.wrap(err)
 }
@@ -181,15 +200,22 @@ func (s *bound) transact(ctx context.Context, ops []Operation, metadata map[stri
 	if l, ok := As[TransactionLimiter](s.store); ok && l.MaxOperations() > 0 && len(ops) > l.MaxOperations() {
 		return &TooManyOperationsError{Count: len(ops), Max: l.MaxOperations()}
 	}
+	watching := s.watching()
+	var changes []change
 	for i, op := range ops {
 		var err error
 		switch {
 		case op.Upsert != nil:
+			plain := op.Upsert.Value
 			op.Upsert.Metadata = over(op.Upsert.Metadata, metadata)
-			err = s.prepareSet(op.Upsert)
+			if err = s.prepareSet(op.Upsert); watching {
+				changes = append(changes, change{stored: op.Upsert.Key, value: plain})
+			}
 		case op.Delete != nil:
 			op.Delete.Metadata = over(op.Delete.Metadata, metadata)
-			err = s.prepareDelete(op.Delete)
+			if err = s.prepareDelete(op.Delete); watching {
+				changes = append(changes, change{stored: op.Delete.Key, deleted: true})
+			}
 		default:
 			err = fmt.Errorf("%w: neither upsert nor delete", ErrInvalid)
 		}
@@ -197,8 +223,14 @@ func (s *bound) transact(ctx context.Context, ops []Operation, metadata map[stri
 			return fmt.Errorf("operation %d: %w", i, err)
 		}
 	}
-	_, err := chain.Do(ctx, s.points.transact, s.transFn, transaction{ops, metadata})
-	return s.wrap(err)
+	do := func() error {
+		_, err := chain.Do(ctx, s.points.transact, s.transFn, transaction{ops, metadata})
+		return s.wrap(err)
+	}
+	if len(changes) == 0 {
+		return do()
+	}
+	return s.announce(ctx, changes, func() []error { return slices.Repeat([]error{do()}, len(changes)) })[0]
 }
 
 // over gives base with the fields of top, which win.

@@ -60,24 +60,42 @@ func (s *bound) bulkGet(ctx context.Context, keys []string, metadata map[string]
 // bulkSet writes many keys, not atomically. The errors are in the order of the requests, which it changes.
 func (s *bound) bulkSet(ctx context.Context, reqs []SetRequest) []error {
 	w := newWrites(len(reqs), func(ctx context.Context, i int) error { return s.store.Set(ctx, reqs[i]) })
+	var changes []change
+	watching := s.watching()
 	for i := range reqs {
+		plain := reqs[i].Value
 		w.refuse(i, s.prepareSet(&reqs[i]))
+		if watching {
+			changes = append(changes, change{stored: reqs[i].Key, value: plain})
+		}
 	}
-	return s.write(ctx, s.points.bulkSet, w)
+	return s.write(ctx, s.points.bulkSet, w, changes)
 }
 
 // bulkDelete deletes many keys, not atomically. The errors are in the order of the requests, which it changes.
 func (s *bound) bulkDelete(ctx context.Context, reqs []DeleteRequest) []error {
 	w := newWrites(len(reqs), func(ctx context.Context, i int) error { return s.store.Delete(ctx, reqs[i]) })
+	var changes []change
+	watching := s.watching()
 	for i := range reqs {
 		w.refuse(i, s.prepareDelete(&reqs[i]))
+		if watching {
+			changes = append(changes, change{stored: reqs[i].Key, deleted: true})
+		}
 	}
-	return s.write(ctx, s.points.bulkDelete, w)
+	return s.write(ctx, s.points.bulkDelete, w, changes)
 }
 
-func (s *bound) write(ctx context.Context, p *chain.Point, w *writes) []error {
-	_, err := chain.Do(ctx, p, s.writesFn, w)
-	return w.result(err, s.wrap)
+// write does the writes; changes are those that are to be told, none if nobody watches.
+func (s *bound) write(ctx context.Context, p *chain.Point, w *writes, changes []change) []error {
+	do := func() []error {
+		_, err := chain.Do(ctx, p, s.writesFn, w)
+		return w.result(err, s.wrap)
+	}
+	if len(changes) == 0 {
+		return do()
+	}
+	return s.announce(ctx, changes, do)
 }
 
 // writes are the single writes of a bulk call. A retry policy may run them again: then only those run that failed and

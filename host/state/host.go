@@ -47,6 +47,15 @@ func (h *Host) store(name string) (*bound, *abistate.Error) {
 	}
 }
 
+// Find gives the name of the component that the app means by a store's name.
+func (h *Host) Find(store string) (string, *abistate.Error) {
+	s, failed := h.store(store)
+	if failed != nil {
+		return "", failed
+	}
+	return s.name, nil
+}
+
 // Get reads one key.
 func (h *Host) Get(ctx context.Context, store, key string, consistency abistate.Consistency, metadata abistate.Metadata) (*abistate.Entry, *abistate.Error) {
 	s, failed := h.store(store)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 	"github.com/mrt-wasm/mrt-wasm/host/wasi/cli"
 	"github.com/mrt-wasm/mrt-wasm/host/wasi/clocks"
 	"github.com/mrt-wasm/mrt-wasm/host/wasi/filesystem"
@@ -59,10 +60,14 @@ type Config struct {
 	Sockets, HTTP Part
 }
 
+// sharer is a Part that has objects which all instances of an app have in common.
+type sharer interface{ Shared() []canon.SharedObject }
+
 // WASI is the host functions of an app.
 type WASI struct {
-	fs    *filesystem.FS
-	funcs []abi.Func
+	fs     *filesystem.FS
+	funcs  []abi.Func
+	shared []canon.SharedObject
 }
 
 // New makes the host functions. It fails if a folder of Dirs cannot be opened or the names are not good.
@@ -72,20 +77,23 @@ func New(c Config) (*WASI, error) {
 		return nil, err
 	}
 	w := &WASI{fs: fs, funcs: wasiio.Funcs()}
+	terminal := cli.New(cli.Config{
+		Args: c.Args, Env: c.Env, InitialCWD: c.InitialCWD, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, Exit: c.Exit,
+		TerminalStdin: c.TerminalStdin, TerminalStdout: c.TerminalStdout, TerminalStderr: c.TerminalStderr,
+	})
 	for _, f := range [][]abi.Func{
 		clocks.Funcs(clocks.Config{Monotonic: c.Monotonic, Wall: c.Wall, Skip: c.Skip, Location: c.Location}),
 		random.Funcs(random.Config{Secure: c.Random, Insecure: c.Insecure}),
-		cli.Funcs(cli.Config{
-			Args: c.Args, Env: c.Env, InitialCWD: c.InitialCWD, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, Exit: c.Exit,
-			TerminalStdin: c.TerminalStdin, TerminalStdout: c.TerminalStdout, TerminalStderr: c.TerminalStderr,
-		}),
-		fs.Funcs(),
 	} {
 		w.funcs = append(w.funcs, f...)
 	}
-	for _, p := range []Part{c.Sockets, c.HTTP} {
-		if p != nil {
-			w.funcs = append(w.funcs, p.Funcs()...)
+	for _, p := range []Part{terminal, fs, c.Sockets, c.HTTP} {
+		if p == nil {
+			continue
+		}
+		w.funcs = append(w.funcs, p.Funcs()...)
+		if s, ok := p.(sharer); ok {
+			w.shared = append(w.shared, s.Shared()...)
 		}
 	}
 	return w, nil
@@ -93,6 +101,9 @@ func New(c Config) (*WASI, error) {
 
 // Funcs gives the host functions of all packages, which an app's guests may import.
 func (w *WASI) Funcs() []abi.Func { return w.funcs }
+
+// Shared gives the objects that an app's instances have in common, of which a guest may have handles for good.
+func (w *WASI) Shared() []canon.SharedObject { return w.shared }
 
 // Close closes the folders. No guest may run any more.
 func (w *WASI) Close() error { return w.fs.Close() }

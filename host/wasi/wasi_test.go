@@ -15,11 +15,13 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/abi/canon"
 	"github.com/mrt-wasm/mrt-wasm/host/wasi"
 	"github.com/mrt-wasm/mrt-wasm/host/wasi/filesystem"
+	"github.com/mrt-wasm/mrt-wasm/host/wasi/sockets"
 )
 
 // guest is a guest whose code is the test's: it calls host functions by their core signatures.
 type guest struct {
 	t       *testing.T
+	wasi    *wasi.WASI
 	mem     []byte
 	top     uint32
 	handles canon.Handles
@@ -50,7 +52,7 @@ func newGuest(t *testing.T, c wasi.Config) *guest {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.Close() })
-	g := &guest{t: t, mem: make([]byte, 1<<20), top: 1024, funcs: map[string]abi.Func{}}
+	g := &guest{t: t, wasi: w, mem: make([]byte, 1<<20), top: 1024, funcs: map[string]abi.Func{}}
 	for _, f := range w.Funcs() {
 		g.funcs[abi.Track(f.Module)+"#"+f.Name] = f
 	}
@@ -233,19 +235,87 @@ func TestImagesHoldSharedHandles(t *testing.T) {
 	g.call("wasi:cli/stderr@0.2#get-stderr")
 	g.call("wasi:cli/terminal-stdout@0.2#get-terminal-stdout", ret)
 	g.call("wasi:filesystem/preopens@0.2#get-directories", ret)
-	saved, ok := g.handles.Save()
-	if !ok {
-		t.Fatal("got a table that cannot be saved")
+	saved, held := g.handles.Save()
+	if held != nil {
+		t.Fatalf("got a table that cannot be saved: %v", held)
 	}
 	poll := g.call(streams+"[method]output-stream.subscribe", out)
-	if _, ok := g.handles.Save(); ok {
-		t.Error("got a table with a pollable saved")
+	if _, held := g.handles.Save(); held.String() != "1 of wasi:io/poll@0.2/pollable" {
+		t.Errorf("got %q held, want the pollable", held)
 	}
 	g.call("wasi:io/poll@0.2#[method]pollable.block", poll)
 	g.handles.Restore(t.Context(), saved)
 	text, n := g.text("hello")
 	g.call(streams+"[method]output-stream.blocking-write-and-flush", out, text, n, ret)
 	g.ok("blocking-write-and-flush")
+	if b.String() != "hello" {
+		t.Errorf("got %q, want hello", b.String())
+	}
+}
+
+// TestSharedObjects is what saved instances find again in another process, and that dropping it harms nobody.
+func TestSharedObjects(t *testing.T) {
+	config := func(out io.Writer) wasi.Config {
+		return wasi.Config{
+			Stdin: strings.NewReader("input"), Stdout: func(context.Context) io.Writer { return out },
+			TerminalStdin: true, TerminalStdout: true, TerminalStderr: true,
+			Dirs:    []filesystem.Dir{{Guest: "/", Host: t.TempDir()}, {Guest: "/data", Host: t.TempDir(), ReadOnly: true}},
+			Sockets: sockets.New(sockets.Config{}),
+		}
+	}
+	w, err := wasi.New(config(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	var names []string
+	for _, o := range w.Shared() {
+		names = append(names, o.Resource.Name+" "+o.Object.SharedResource())
+	}
+	want := []string{
+		"wasi:io/streams@0.2/input-stream stdin", "wasi:io/streams@0.2/output-stream stdout", "wasi:io/streams@0.2/output-stream stderr",
+		"wasi:cli/terminal-input@0.2/terminal-input terminal-stdin", "wasi:cli/terminal-output@0.2/terminal-output terminal-stdout",
+		"wasi:cli/terminal-output@0.2/terminal-output terminal-stderr",
+		"wasi:filesystem/types@0.2/descriptor preopen:/", "wasi:filesystem/types@0.2/descriptor preopen:/data",
+		"wasi:sockets/network@0.2/network network",
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(names, "\n"), strings.Join(want, "\n"))
+	}
+	objects, err := canon.NewObjects(w.Shared())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	g := newGuest(t, config(&b))
+	in, out := g.call("wasi:cli/stdin@0.2#get-stdin"), g.call("wasi:cli/stdout@0.2#get-stdout")
+	g.call("wasi:cli/stderr@0.2#get-stderr")
+	for _, of := range []string{"stdin", "stdout", "stderr"} {
+		g.call("wasi:cli/terminal-"+of+"@0.2#get-terminal-"+of, ret)
+	}
+	g.call("wasi:filesystem/preopens@0.2#get-directories", ret)
+	g.call("wasi:sockets/instance-network@0.2#instance-network")
+	saved, held := g.handles.Save()
+	written, missing := saved.Append(nil, objects)
+	if held != nil || missing != nil || g.handles.Len() != len(want) {
+		t.Fatalf("got %v held and %v missing of %d handles, want all %d saved", held, missing, g.handles.Len(), len(want))
+	}
+	own, err := canon.NewObjects(g.wasi.Shared())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // each Restore drops what was there
+		read, _, err := canon.ReadSaved(written, own, canon.MaxHandles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.handles.Restore(t.Context(), read)
+	}
+	text, n := g.text("hello")
+	g.call(streams+"[method]output-stream.blocking-write-and-flush", out, text, n, ret)
+	g.ok("blocking-write-and-flush")
+	g.call(streams+"[method]input-stream.blocking-read", in, 5, ret)
+	g.ok("blocking-read")
 	if b.String() != "hello" {
 		t.Errorf("got %q, want hello", b.String())
 	}

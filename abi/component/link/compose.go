@@ -47,6 +47,9 @@ func Compose(root *component.Component, deps map[string]*component.Component) (*
 		return nil, err
 	}
 	b.finish()
+	if err := b.splitMemories(); err != nil {
+		return nil, err
+	}
 	return b.plan, nil
 }
 

@@ -17,6 +17,8 @@ type coreModule struct {
 	// memories counts the memories that it defines; memory is the name of an exported memory.
 	memories int
 	memory   string
+	// memoryIndex are the indices of the exported memories.
+	memoryIndex map[string]uint64
 	// odd says what a merge cannot take, for example "a shared memory".
 	odd string
 }
@@ -112,8 +114,7 @@ func (m *coreModule) readImports(r *coreReader) {
 
 func (m *coreModule) readExports(r *coreReader) {
 	for n := r.u64(); n > 0 && r.err == nil; n-- {
-		name, kind := r.name(), r.byte()
-		r.u64()
+		name, kind, index := r.name(), r.byte(), r.u64()
 		if kind > byte(component.SortCoreTag) {
 			r.fail("expected a kind of export, found %#x", kind)
 		}
@@ -121,6 +122,10 @@ func (m *coreModule) readExports(r *coreReader) {
 			m.exports[name] = component.Sort(kind)
 			if m.exports[name] == component.SortCoreMemory {
 				m.memory = name
+				if m.memoryIndex == nil {
+					m.memoryIndex = map[string]uint64{}
+				}
+				m.memoryIndex[name] = index
 			}
 		}
 	}

@@ -9,7 +9,8 @@ import (
 // Plan is a component with all resolved that can be known before it runs: nested components are inlined, every core
 // import and every export points to what provides it. It is immutable, and good for any number of instances.
 type Plan struct {
-	// Modules are the core modules, each once.
+	// Modules are the core modules, each once. One with several memories is there twice: as it is, which no instance
+	// uses, and as modules with one memory each.
 	Modules [][]byte
 	// Instances are the core instances, in the order in which they are made.
 	Instances []CoreInstance

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,45 @@ func TestConformanceOverAnother(t *testing.T) {
 	}, statetest.Caps{})
 }
 
+// rust has a component in Rust as store.wasm; how it is built is beside it.
+func rust(t *testing.T, docs ...string) plugintest.Config {
+	t.Helper()
+	wasm, err := os.ReadFile("testdata/rust/store.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(t, nil, docs...)
+	cfg.Built = map[string][]byte{"store.wasm": wasm}
+	return cfg
+}
+
+// TestConformanceOfComponent runs the suite on a component of the Component Model.
+func TestConformanceOfComponent(t *testing.T) {
+	statetest.Run(t, func(t *testing.T) state.Store {
+		return plugintest.Component[state.Store](t, rust(t, doc("s", "state.wasm", "source", "store.wasm")), "s")
+	}, statetest.Caps{})
+}
+
+// TestComponent is what the suite does not do: metadata, output, and errors at the start.
+func TestComponent(t *testing.T) {
+	var out strings.Builder
+	cfg := rust(t, doc("s", "state.wasm", "source", "store.wasm", "seed", "began"))
+	cfg.Log = slog.New(slog.NewTextHandler(&out, nil))
+	s := plugintest.Component[state.Store](t, cfg, "s")
+	if e, err := s.Get(t.Context(), state.GetRequest{Key: "began"}); err != nil || e == nil || string(e.Value) != "seeded" {
+		t.Errorf("got %v and error %v, want what init wrote", e, err)
+	}
+	for _, want := range []string{`msg="init with 1 fields"`, `msg=init `} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("want the line %q, got\n%s", want, out.String())
+		}
+	}
+	_, err := plugintest.New(t, rust(t, doc("s", "state.wasm", "source", "store.wasm", "fail", "no")))
+	if want := "init: invalid request: no"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v\nwant %q", err, want)
+	}
+}
+
 func get(t *testing.T, s state.Store, key string) error {
 	t.Helper()
 	_, err := s.Get(t.Context(), state.GetRequest{Key: key})
@@ -60,9 +101,21 @@ func get(t *testing.T, s state.Store, key string) error {
 // TestTrap: the call that traps and those after it fail clearly, and the plugin is started again with its metadata.
 func TestTrap(t *testing.T) {
 	cfg := config(t, []string{"testdata/memory"}, doc("s", "state.wasm", "source", "memory.wasm", "seed", "began", "timeout", "500ms"))
+	trapAndRestart(t, cfg, "panic: asked to trap", "map[seed:began]")
+}
+
+func TestComponentTraps(t *testing.T) {
+	cfg := rust(t, doc("s", "state.wasm", "source", "store.wasm", "seed", "began", "timeout", "500ms"))
+	trapAndRestart(t, cfg, "thread '<unnamed>' (1) panicked at src/lib.rs:104:9: asked to trap", "seeded")
+}
+
+// trapAndRestart has a plugin trap in the two ways that it has. reason is what it says of the first, seeded what its init
+// writes for the key "began".
+func trapAndRestart(t *testing.T, cfg plugintest.Config, reason, seeded string) {
+	t.Helper()
 	s := plugintest.Component[state.Store](t, cfg, "s")
 	for _, tt := range []struct{ key, want string }{
-		{"trap", "it trapped in mrt:state/driver@0.1.0#get: panic: asked to trap"},
+		{"trap", "it trapped in mrt:state/driver@0.1.0#get: " + reason},
 		{"spin", "it trapped in mrt:state/driver@0.1.0#get: did not end within 500ms (metadata field timeout)"},
 	} {
 		if err := s.Set(t.Context(), state.SetRequest{Key: "a", Value: []byte("1")}); err != nil {
@@ -81,7 +134,7 @@ func TestTrap(t *testing.T) {
 		if e, err := s.Get(t.Context(), state.GetRequest{Key: "a"}); e != nil || err != nil {
 			t.Errorf("after the restart: got %v and error %v, want a store that is empty", e, err)
 		}
-		if e, err := s.Get(t.Context(), state.GetRequest{Key: "began"}); err != nil || e == nil || string(e.Value) != "map[seed:began]" {
+		if e, err := s.Get(t.Context(), state.GetRequest{Key: "began"}); err != nil || e == nil || string(e.Value) != seeded {
 			t.Errorf("after the restart: got %v and error %v, want what init wrote", e, err)
 		}
 	}

@@ -67,7 +67,8 @@ var (
 		{"components/http/wasm", pluginMay("http"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/configuration/wasm", pluginMay("configuration"), "a driver that is a plugin calls it by the block's glue"},
 		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
-		{"examples…", []string{"guest-sdk…", "self"}, "an example is what a user writes"},
+		{"examples/internal…", []string{"examples/internal…"}, "helpers of the examples' tests"},
+		{"examples…", []string{"guest-sdk…", "self", "examples/internal…"}, "an example is what a user writes"},
 		{"cmd…", []string{"abi…", "host…", "components…", "guest-sdk", "wit", thirdParty}, "the command line"},
 		{"bench…", []string{"abi…", "host…", "components…", "guest-sdk…", "bench…", thirdParty}, "measurements"},
 	}

@@ -35,10 +35,26 @@ type Config struct {
 	TerminalStdin, TerminalStdout, TerminalStderr bool
 }
 
+// CLI is the package for one app.
+type CLI struct {
+	funcs  []abi.Func
+	shared []canon.SharedObject
+}
+
 // Funcs gives the host functions of the package.
-func Funcs(c Config) []abi.Func {
+func (c *CLI) Funcs() []abi.Func { return c.funcs }
+
+// Shared gives the standard streams and the terminals, which the app's instances have in common.
+func (c *CLI) Shared() []canon.SharedObject { return c.shared }
+
+// New makes the package for one app.
+func New(c Config) *CLI {
 	s := newStdio(c)
 	t := terminals{c}
+	return &CLI{funcs: funcs(c, s, t), shared: append(s.shared(), t.shared()...)}
+}
+
+func funcs(c Config, s *stdio, t terminals) []abi.Func {
 	funcs := abicli.EnvironmentFuncs(newEnvironment(c))
 	funcs = append(funcs, abicli.ExitFuncs(exit{c.Exit})...)
 	funcs = append(funcs, abicli.StdinFuncs(s)...)
@@ -120,9 +136,9 @@ type stdio struct {
 
 func newStdio(c Config) *stdio {
 	s := &stdio{
-		in:  wasiio.SharedInput{Input: wasiio.EmptyInput()},
-		out: sharedOutput(c.Stdout),
-		err: sharedOutput(c.Stderr),
+		in:  wasiio.SharedInput{Input: wasiio.EmptyInput(), Name: "stdin"},
+		out: sharedOutput("stdout", c.Stdout),
+		err: sharedOutput("stderr", c.Stderr),
 	}
 	if c.Stdin != nil {
 		s.in.Input = wasiio.NewInput(c.Stdin, wasiio.InputOptions{})
@@ -131,8 +147,8 @@ func newStdio(c Config) *stdio {
 }
 
 // sharedOutput writes to the writer of the calling instance.
-func sharedOutput(of func(ctx context.Context) io.Writer) *wasiio.SharedOutput {
-	return wasiio.NewSharedOutput(func(ctx context.Context, p []byte) error {
+func sharedOutput(name string, of func(ctx context.Context) io.Writer) *wasiio.SharedOutput {
+	return wasiio.NewSharedOutput(name, func(ctx context.Context, p []byte) error {
 		if of == nil {
 			return nil
 		}
@@ -146,6 +162,14 @@ func sharedOutput(of func(ctx context.Context) io.Writer) *wasiio.SharedOutput {
 		}
 		return err
 	})
+}
+
+func (s *stdio) shared() []canon.SharedObject {
+	return []canon.SharedObject{
+		{Resource: abiio.InputStreamResource, Object: s.in},
+		{Resource: abiio.OutputStreamResource, Object: s.out},
+		{Resource: abiio.OutputStreamResource, Object: s.err},
+	}
 }
 
 // GetStdin gives standard input, which all share.

@@ -7,13 +7,20 @@ import (
 	abicli "github.com/mrt-wasm/mrt-wasm/abi/wasi/cli"
 )
 
+// The names of the terminals.
+const (
+	terminalStdin  = "terminal-stdin"
+	terminalStdout = "terminal-stdout"
+	terminalStderr = "terminal-stderr"
+)
+
 // terminal is both sides of a terminal; there is nothing to be done with one.
-type terminal struct{}
+type terminal struct{ name string }
 
 var _ canon.Shared = terminal{}
 
 // SharedResource implements canon.Shared.
-func (terminal) SharedResource() {}
+func (t terminal) SharedResource() string { return t.name }
 
 // Drop does nothing.
 func (terminal) Drop(context.Context) {}
@@ -27,12 +34,25 @@ var (
 	_ abicli.TerminalStderrHost = terminals{}
 )
 
+// shared gives those that there are.
+func (t terminals) shared() (out []canon.SharedObject) {
+	add := func(there bool, r *canon.Resource, name string) {
+		if there {
+			out = append(out, canon.SharedObject{Resource: r, Object: terminal{name}})
+		}
+	}
+	add(t.c.TerminalStdin, abicli.TerminalInputResource, terminalStdin)
+	add(t.c.TerminalStdout, abicli.TerminalOutputResource, terminalStdout)
+	add(t.c.TerminalStderr, abicli.TerminalOutputResource, terminalStderr)
+	return out
+}
+
 // GetTerminalStdin gives the terminal of standard input, nil for none.
 func (t terminals) GetTerminalStdin(context.Context) abicli.TerminalInput {
 	if !t.c.TerminalStdin {
 		return nil
 	}
-	return terminal{}
+	return terminal{terminalStdin}
 }
 
 // GetTerminalStdout gives the terminal of standard output, nil for none.
@@ -40,7 +60,7 @@ func (t terminals) GetTerminalStdout(context.Context) abicli.TerminalOutput {
 	if !t.c.TerminalStdout {
 		return nil
 	}
-	return terminal{}
+	return terminal{terminalStdout}
 }
 
 // GetTerminalStderr gives the terminal of standard error, nil for none.
@@ -48,5 +68,5 @@ func (t terminals) GetTerminalStderr(context.Context) abicli.TerminalOutput {
 	if !t.c.TerminalStderr {
 		return nil
 	}
-	return terminal{}
+	return terminal{terminalStderr}
 }

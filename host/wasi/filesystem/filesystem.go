@@ -47,6 +47,7 @@ type Config struct {
 // FS is a set of folders. It is safe for concurrent use.
 type FS struct {
 	preopens []canon.Tuple2[abifs.Descriptor, string]
+	shared   []canon.SharedObject
 	roots    []*os.Root
 	hashKey  []byte
 	max      int64
@@ -80,7 +81,8 @@ func New(c Config) (*FS, error) {
 		if !d.ReadOnly {
 			flags |= abifs.DescriptorFlagsMutateDirectory
 		}
-		shared := &preopen{Descriptor{fs: f, flags: flags, root: root}}
+		shared := &preopen{Descriptor: Descriptor{fs: f, flags: flags, root: root}, guest: d.Guest}
+		f.shared = append(f.shared, canon.SharedObject{Resource: abifs.DescriptorResource, Object: shared})
 		f.preopens = append(f.preopens, canon.Tuple2[abifs.Descriptor, string]{F0: shared, F1: d.Guest})
 	}
 	return f, nil
@@ -114,6 +116,9 @@ func (f *FS) Funcs() []abi.Func {
 	return append(abifs.TypesFuncs(f), abifs.PreopensFuncs(f)...)
 }
 
+// Shared gives the folders, which the app's instances have in common.
+func (f *FS) Shared() []canon.SharedObject { return f.shared }
+
 var (
 	_ abifs.TypesHost    = (*FS)(nil)
 	_ abifs.PreopensHost = (*FS)(nil)
@@ -146,12 +151,15 @@ func (f *FS) acquire() error {
 func (f *FS) release() { f.open.Add(-1) }
 
 // preopen is a descriptor that all instances have in common; a handle of it may be in an image.
-type preopen struct{ Descriptor }
+type preopen struct {
+	Descriptor
+	guest string // its name for the guest
+}
 
 var _ canon.Shared = (*preopen)(nil)
 
 // SharedResource implements canon.Shared.
-func (*preopen) SharedResource() {}
+func (p *preopen) SharedResource() string { return "preopen:" + p.guest }
 
 // Drop forgets the handle; the folder stays open.
 func (*preopen) Drop(context.Context) {}

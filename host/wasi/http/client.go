@@ -113,6 +113,8 @@ func (c *outgoingCall) admit(req *http.Request) *abihttp.ErrorCode {
 	return nil
 }
 
+var _ origin = (*outgoingCall)(nil)
+
 // outgoingCall is a request under way, from handle until its response's body is dropped.
 type outgoingCall struct {
 	host                        *Host
@@ -150,7 +152,7 @@ func (c *outgoingCall) closeBody() {
 // run sends the request.
 func (c *outgoingCall) run(req *http.Request) {
 	w := &watch{call: c}
-	res, err := c.host.cfg.Send(req.WithContext(httptrace.WithClientTrace(c.ctx, w.trace()))) //nolint:bodyclose // release closes it
+	res, err := c.host.cfg.Send(req.WithContext(httptrace.WithClientTrace(c.ctx, w.trace())))
 	w.stop()
 	switch {
 	case err != nil:
@@ -162,14 +164,25 @@ func (c *outgoingCall) run(req *http.Request) {
 	default:
 		c.res = res
 		c.body = &source{
-			r: &paced{r: res.Body, call: c}, limit: -1, trailer: func() http.Header { return res.Trailer },
-			interrupt: func() bool { c.cancel(context.Canceled); return true }, explain: c.explain,
+			r: &paced{r: res.Body, call: c}, limit: -1, origin: c,
 		}
 	}
 	close(c.done)
 	if c.ctx.Err() != nil {
 		c.closeBody() // release may have come before
 	}
+}
+
+// watch does nothing: the request has its context.
+func (*outgoingCall) watch() {}
+
+// trailers gives those of the response.
+func (c *outgoingCall) trailers() http.Header { return c.res.Trailer }
+
+// interrupt ends the request.
+func (c *outgoingCall) interrupt() bool {
+	c.cancel(context.Canceled)
+	return true
 }
 
 // explain gives the code of an error: why the request was cancelled, if it was.

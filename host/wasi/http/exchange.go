@@ -2,8 +2,11 @@ package http
 
 import (
 	"context"
+	"errors"
+	"io"
 	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,50 +17,115 @@ import (
 type exchange struct {
 	ctx    context.Context //nolint:containedctx // an exchange is one call
 	w      http.ResponseWriter
-	rc     *http.ResponseController
+	rc     http.ResponseController
 	r      *http.Request
 	limits Limits
 
-	fields *fields // of the request, once they are asked for
-	body   *source // of the request
+	// What the guest gets.
+	request incomingRequest
+	out     responseOutparam
+	fields  *fields // of the request, once they are asked for
+	body    source  // of the request
+	// unwanted tells that the guest has dropped the request without its body; duplex that the request's body can be read
+	// after the response has begun, which the sink decides.
+	unwanted atomic.Bool
+	duplex   bool
 	// What the guest answered: one or none of both. The guest's goroutine sets them.
 	response *outgoingResponse
 	sink     atomic.Pointer[responseSink]
 	refused  *abihttp.ErrorCode
+
+	// watching guards stop, which ends the watch over ctx and is nil while there is none, and over, after which there is
+	// none any more.
+	watching sync.Mutex
+	stop     func() bool
+	over     bool
 }
 
-// open makes the request's body.
+var _ origin = (*exchange)(nil)
+
+// open makes what the guest gets.
 func (x *exchange) open() {
+	x.request.x, x.out.x = x, x
 	if hasBody(x.r) {
-		_ = x.rc.EnableFullDuplex()           // HTTP/2 always is
 		_ = x.rc.SetReadDeadline(time.Time{}) // ctx bounds the call, and the body may take as long
 	}
-	limit := int64(-1)
+	x.body.origin, x.body.limit, x.body.r = x, -1, x.r.Body
 	if x.limits.MaxBody > 0 {
-		limit = x.limits.MaxBody
+		x.body.limit = x.limits.MaxBody
 	}
-	body := x.r.Body
-	if body == nil {
-		body = http.NoBody
-	}
-	x.body = &source{
-		r: body, limit: limit, over: tooLarge(max(limit, 0)),
-		trailer:   func() http.Header { return x.r.Trailer },
-		interrupt: func() bool { return x.rc.SetReadDeadline(time.Unix(1, 0)) == nil },
-		explain: func(err error) *abihttp.ErrorCode {
-			if x.ctx.Err() != nil {
-				return code(abihttp.ErrorCodeConnectionTerminated)
-			}
-			return codeOf(err)
-		},
+	if x.body.r == nil {
+		x.body.r = http.NoBody
 	}
 }
 
-// interrupt is called when ctx ends: it unblocks whoever reads from the client or writes to it.
-func (x *exchange) interrupt() {
+// trailers gives those of the request.
+func (x *exchange) trailers() http.Header { return x.r.Trailer }
+
+// interrupt unblocks whoever reads the request's body.
+func (x *exchange) interrupt() bool { return x.rc.SetReadDeadline(time.Unix(1, 0)) == nil }
+
+// explain gives the code of an error of the request's body.
+func (x *exchange) explain(err error) *abihttp.ErrorCode {
+	if x.ctx.Err() != nil {
+		return code(abihttp.ErrorCodeConnectionTerminated)
+	}
+	return codeOf(err)
+}
+
+// watch has the client be waited for no longer than ctx lasts. It is called before the client is read from or written to
+// in a way that may block: most requests need no watch, which costs more than much of the rest.
+func (x *exchange) watch() {
+	x.watching.Lock()
+	defer x.watching.Unlock()
+	if x.stop == nil && !x.over {
+		x.stop = context.AfterFunc(x.ctx, x.cutOff)
+	}
+}
+
+// unwatch ends the watch, for good.
+func (x *exchange) unwatch() {
+	x.watching.Lock()
+	defer x.watching.Unlock()
+	x.over = true
+	if x.stop != nil {
+		x.stop()
+	}
+}
+
+// cutOff is called when ctx ends: it unblocks whoever reads from the client or writes to it.
+func (x *exchange) cutOff() {
 	x.body.end()
 	if s := x.sink.Load(); s != nil {
 		s.Interrupt()
+	}
+}
+
+// begin is called before the response begins: net/http must know whether the request's body will still be read. If not it
+// reads some of it by itself, so that the connection can be used again.
+func (x *exchange) begin() {
+	if x.r.ProtoMajor == 1 && hasBody(x.r) && !x.unwanted.Load() && !x.body.done() {
+		x.duplex = x.rc.EnableFullDuplex() == nil
+	}
+}
+
+// What drain reads at most, in bytes and in time: an instance waits for it.
+const (
+	maxDrain  = 256 << 10
+	drainTime = 100 * time.Millisecond
+)
+
+// drain reads what is left of the request's body after a response that began before its end. net/http is not to do that
+// after the handler: where it meets the end of the body there it panics, since it watches the connection from then on and
+// at the same time waits for the next request. If too much is left the connection is given up.
+func (x *exchange) drain() {
+	x.body.end()
+	if !x.duplex || x.body.atEnd() {
+		return
+	}
+	_ = x.rc.SetReadDeadline(time.Now().Add(drainTime)) // HTTP/1 has deadlines
+	if _, err := io.CopyN(io.Discard, x.r.Body, maxDrain); !errors.Is(err, io.EOF) {
+		_ = x.rc.SetReadDeadline(time.Unix(1, 0)) // as above
 	}
 }
 
@@ -65,7 +133,7 @@ func (x *exchange) interrupt() {
 func (x *exchange) refuse(c *abihttp.ErrorCode) { x.refused = c }
 
 // respond sets the response.
-func (x *exchange) respond(r *outgoingResponse) {
+func (x *exchange) respond(f *flusher, r *outgoingResponse) {
 	if r.status < http.StatusOK {
 		x.refuse(code(abihttp.ErrorCodeHTTPProtocolError)) // interim responses end nothing
 		return
@@ -76,7 +144,7 @@ func (x *exchange) respond(r *outgoingResponse) {
 	}
 	x.response = r
 	x.sink.Store(s)
-	s.attach(x, r)
+	s.attach(x, f, r)
 }
 
 // inform sends an interim response.
@@ -96,7 +164,7 @@ func (x *exchange) inform(status int, f *fields) *abihttp.ErrorCode {
 
 // end sends what is left of the response. guest is what the call of the guest gave.
 func (x *exchange) end(guest error) error {
-	defer x.body.end()
+	defer x.drain()
 	s := x.sink.Load()
 	switch {
 	case s == nil && guest != nil:

@@ -17,6 +17,9 @@ import (
 // maxFields bounds the names and values of one fields resource, in bytes. It is far above what any server takes.
 const maxFields = 1 << 20
 
+// usualFields is for how many lines there is room from the first on.
+const usualFields = 4
+
 // perField is what a field counts beside its name and value.
 const perField = 32
 
@@ -109,6 +112,9 @@ func (l field) is(name string) bool {
 func (f *fields) add(name string, value []byte) {
 	if f.size += len(name) + len(value) + perField; f.size > maxFields {
 		abi.Trapf("fields: expected at most %d bytes of names and values, found more", maxFields)
+	}
+	if f.lines == nil {
+		f.lines = make([]field, 0, usualFields)
 	}
 	f.lines = append(f.lines, field{name, value})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -72,10 +73,20 @@ func serve(t *testing.T, limits Limits, handle handler) (*httptest.Server, serve
 		}
 	})
 	s := httptest.NewUnstartedServer(mux)
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(noPanic{t}, "", 0)
 	s.Start()
 	t.Cleanup(s.Close)
 	return s, results
+}
+
+// noPanic is a log of a server that may not panic.
+type noPanic struct{ t *testing.T }
+
+func (l noPanic) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "panic") {
+		l.t.Errorf("the server says %s", p)
+	}
+	return len(p), nil
 }
 
 // leakCheck fails the test if goroutines are left behind that were not there before.
@@ -198,18 +209,25 @@ func readAll(ctx context.Context, in abiio.InputStream, blocking bool) (string, 
 	}
 }
 
-func get(t *testing.T, url string) (*http.Response, string) {
+// answer is what a client got.
+type answer struct {
+	StatusCode    int
+	ContentLength int64
+	Header        http.Header
+}
+
+func get(t *testing.T, url string) (answer, string) {
 	t.Helper()
 	res, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(b)
+	return answer{res.StatusCode, res.ContentLength, res.Header}, string(b)
 }
 
 // next waits for the result of a Serve.

@@ -39,6 +39,7 @@ type Config struct {
 type Host struct {
 	cfg     Config
 	running atomic.Int64 // requests under way
+	flusher flusher
 }
 
 var (

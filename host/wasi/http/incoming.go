@@ -18,19 +18,24 @@ import (
 // errEnded is what a body that came from outside gives after its exchange.
 var errEnded = errors.New("the request that the body belongs to is over")
 
+// origin is what a body belongs to.
+type origin interface {
+	// watch is called before r is read.
+	watch()
+	// trailers gives the trailers after the end.
+	trailers() http.Header
+	// interrupt unblocks a Read in flight; it gives false if that cannot be done.
+	interrupt() bool
+	// explain gives the code of an error of r.
+	explain(err error) *abihttp.ErrorCode
+}
+
 // source is the content of a body that comes from outside. One reads at a time.
 type source struct {
 	r io.Reader
 	// limit bounds the content in bytes; negative for no limit.
 	limit int64
-	// over is what more than limit fails with.
-	over *abihttp.ErrorCode
-	// trailer gives the trailers after the end.
-	trailer func() http.Header
-	// interrupt unblocks a Read in flight; it gives false if that cannot be done.
-	interrupt func() bool
-	// explain gives the code of an error of r.
-	explain func(err error) *abihttp.ErrorCode
+	origin
 
 	ended atomic.Bool
 	mu    sync.Mutex // held while r is read
@@ -51,9 +56,11 @@ func (s *source) Read(p []byte) (int, error) {
 	if left := s.limit - s.n; s.limit >= 0 && int64(len(p)) > left {
 		p = p[:left+1] // a byte more, to see whether there is one
 	}
+	s.watch()
 	n, err := s.r.Read(p)
 	if s.n += int64(n); s.limit >= 0 && s.n > s.limit {
-		s.err = inStream(s.over, s.over)
+		over := tooLarge(s.limit)
+		s.err = inStream(over, over)
 		return n - int(s.n-s.limit), s.err
 	}
 	switch {
@@ -89,6 +96,15 @@ func (s *source) done() bool {
 	}
 	defer s.mu.Unlock()
 	return s.err != nil
+}
+
+// atEnd tells whether the content was read to its end. It is called after end.
+func (s *source) atEnd() bool {
+	if !s.mu.TryLock() {
+		return false // a Read that cannot be interrupted
+	}
+	defer s.mu.Unlock()
+	return errors.Is(s.err, io.EOF)
 }
 
 // incomingBody is the resource incoming-body.
@@ -192,7 +208,7 @@ func (f *futureTrailers) Get(context.Context) *canon.Result[canon.Result[abihttp
 		out.OK.Err = codeOf(err)
 		return &out
 	}
-	if t := fromHeader(f.src.trailer()); len(t.lines) > 0 {
+	if t := fromHeader(f.src.trailers()); len(t.lines) > 0 {
 		out.OK.OK = t
 	}
 	return &out

@@ -56,7 +56,7 @@ func (b *outgoingBody) Write(context.Context) (abiio.OutputStream, bool) {
 	}
 	b.alive = true
 	b.stream = &outStream{body: b, Output: wasiio.NewOutput(b.sink, wasiio.OutputOptions{
-		Flush: b.sink.Flush, Interrupt: b.sink.Interrupt, Close: b.sink.written,
+		Flush: b.sink.Flush, Interrupt: b.sink.Interrupt, Close: b.sink.written, Bounded: !b.request,
 	})}
 	return b.stream, true
 }

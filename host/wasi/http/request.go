@@ -182,8 +182,12 @@ func (r *incomingRequest) Consume(context.Context) (abihttp.IncomingBody, bool) 
 		return nil, false
 	}
 	r.consumed = true
-	return &incomingBody{src: r.x.body}, true
+	return &incomingBody{src: &r.x.body}, true
 }
 
-// Drop does nothing: the request lives as long as the exchange.
-func (r *incomingRequest) Drop(context.Context) {}
+// Drop notes whether the body is wanted; the request lives as long as the exchange.
+func (r *incomingRequest) Drop(context.Context) {
+	if !r.consumed {
+		r.x.unwanted.Store(true)
+	}
+}

@@ -40,8 +40,12 @@ func (r *outgoingResponse) Body(context.Context) (abihttp.OutgoingBody, bool) {
 	if r.body != nil || !ok {
 		return nil, false
 	}
-	r.sink = &responseSink{}
-	r.body = &outgoingBody{sink: r.sink, expect: length}
+	both := &struct {
+		sink responseSink
+		body outgoingBody
+	}{}
+	r.sink, r.body = &both.sink, &both.body
+	r.body.sink, r.body.expect = r.sink, length
 	return r.body, true
 }
 
@@ -116,5 +120,5 @@ func (h *Host) ResponseOutparamSet(_ context.Context, param abihttp.ResponseOutp
 		x.refuse(response.Err)
 		return
 	}
-	x.respond(own[*outgoingResponse](response.OK))
+	x.respond(&h.flusher, own[*outgoingResponse](response.OK))
 }

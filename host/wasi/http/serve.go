@@ -11,13 +11,16 @@ import (
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/wasi/http"
 )
 
-// Limits bound one request that a guest answers. Zero fields mean no limit.
+// Limits bound one request that a guest answers. Zero fields mean no limit, unless another default is named.
 type Limits struct {
 	// MaxBody bounds the request's body, in bytes. If the request itself says that it is longer the guest is not
 	// called; else the guest's reading fails with HTTP-request-body-size.
 	MaxBody int64
 	// WriteTimeout is how long the client may take to read what is written to it, each time.
 	WriteTimeout time.Duration
+	// FlushDelay is how long the header, and what the guest has flushed, may wait for more of the response; 0 means 1 ms.
+	// A response that is whole before goes out in one piece, with its length.
+	FlushDelay time.Duration
 }
 
 // Failure is why a guest has not answered a request, or not wholly.
@@ -54,12 +57,14 @@ func Serve(ctx context.Context, g abi.Guest, w http.ResponseWriter, r *http.Requ
 		c := tooLarge(limits.MaxBody)
 		return &Failure{Status: statusOf(c), Err: fmt.Errorf("%w: the request's body of %d bytes is longer than the limit of %d bytes", c, r.ContentLength, limits.MaxBody)}
 	}
-	x := &exchange{ctx: ctx, w: w, rc: http.NewResponseController(w), r: r, limits: limits}
+	if limits.FlushDelay <= 0 {
+		limits.FlushDelay = flushDelay
+	}
+	x := &exchange{ctx: ctx, w: w, rc: *http.NewResponseController(w), r: r, limits: limits}
 	x.open()
-	stop := context.AfterFunc(ctx, x.interrupt)
-	err := abihttp.CallIncomingHandlerHandle(ctx, g, &incomingRequest{x: x}, &responseOutparam{x: x})
+	err := abihttp.CallIncomingHandlerHandle(ctx, g, &x.request, &x.out)
 	err = x.end(err) //nolint:contextcheck // it has ctx
-	stop()
+	x.unwatch()
 	return err
 }
 

@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// flushDelay is how long what a guest has flushed may wait for more of the response. A response that is whole
-	// before goes out in one piece, with its length.
+	// flushDelay is the default of Limits.FlushDelay.
 	flushDelay = time.Millisecond
 	// emitAt is how many bytes of a response are collected before they are written without a flush.
 	emitAt = 32 << 10
+	// unblocked is how much of a response net/http takes at once: it holds it back until there is more, or the end.
+	unblocked = 2 << 10
 )
 
 // responseSink writes a response to the client. Before the response is set it holds maxEarly bytes of the body.
@@ -30,15 +31,20 @@ type responseSink struct {
 	// noBody: HTTP has no content in this response, whatever the guest writes.
 	noBody bool
 	// head tells that the answer's header is with net/http; flushed that something of the response is on its way.
-	head, flushed  bool
-	whole, noMore  bool // finish, written were called
-	err            error
-	trailers       http.Header
-	timer          *time.Timer
-	armed          bool
-	ended          bool
+	head, flushed bool
+	whole, noMore bool // finish, written were called
+	err           error
+	trailers      http.Header
+	// armed tells that the flusher has the sink, or will do as it has it tick.
+	armed, ended   bool
+	flusher        *flusher
 	writing        atomic.Bool // the client is being written to
 	declaredLength bool
+
+	// What follows belongs to the flusher.
+	next, prev *responseSink
+	due        time.Time
+	waiting    bool
 }
 
 var _ bodySink = (*responseSink)(nil)
@@ -46,16 +52,15 @@ var _ bodySink = (*responseSink)(nil)
 var errOver = errors.New("the response is over")
 
 // attach sets the response: from now on it goes to the client.
-func (s *responseSink) attach(x *exchange, r *outgoingResponse) {
+func (s *responseSink) attach(x *exchange, f *flusher, r *outgoingResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.x, s.status, s.fields = x, int(r.status), r.fields
+	s.x, s.flusher, s.status, s.fields = x, f, int(r.status), r.fields
 	s.noBody = x.r.Method == http.MethodHead || s.status == http.StatusNoContent || s.status == http.StatusNotModified
 	if r.body == nil {
 		s.whole, s.noMore = true, true
 	}
-	s.armed = true
-	s.timer = time.AfterFunc(flushDelay, s.tick)
+	s.arm()
 }
 
 // Write collects content and writes it to the client when it is much.
@@ -79,15 +84,20 @@ func (s *responseSink) Write(p []byte) (int, error) {
 	return len(p), s.err
 }
 
-// Flush has the content sent within flushDelay.
+// Flush has the content sent within the flush delay.
 func (s *responseSink) Flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.arm()
+	return s.err
+}
+
+// arm has what there is sent within the flush delay. mu is held.
+func (s *responseSink) arm() {
 	if s.x != nil && !s.ended && !s.armed {
 		s.armed = true
-		s.timer.Reset(flushDelay)
+		s.flusher.add(s, s.x.limits.FlushDelay)
 	}
-	return s.err
 }
 
 // tick sends what there is.
@@ -104,11 +114,12 @@ func (s *responseSink) tick() {
 
 // emit writes the header, if it is not written, and what was collected. mu is held.
 func (s *responseSink) emit() {
-	s.begin()
+	s.begin(s.flushed || len(s.pending) > unblocked)
 	defer s.writing.Store(false)
 	if !s.head {
 		s.head = true
 		s.header()
+		s.x.begin()
 		s.x.w.WriteHeader(s.status)
 	}
 	if len(s.pending) == 0 || s.noBody {
@@ -125,7 +136,7 @@ func (s *responseSink) flush() {
 	if s.err != nil {
 		return
 	}
-	s.begin()
+	s.begin(true)
 	defer s.writing.Store(false)
 	s.flushed = true
 	if err := s.x.rc.Flush(); !errors.Is(err, http.ErrNotSupported) {
@@ -133,9 +144,12 @@ func (s *responseSink) flush() {
 	}
 }
 
-// begin gives the client its time to read, and lets Interrupt know.
-func (s *responseSink) begin() {
+// begin gives the client its time to read, and lets Interrupt know. blocks tells that the client may have to be waited for.
+func (s *responseSink) begin(blocks bool) {
 	s.writing.Store(true)
+	if blocks {
+		s.x.watch()
+	}
 	if d := s.x.limits.WriteTimeout; d > 0 {
 		_ = s.x.rc.SetWriteDeadline(time.Now().Add(d)) // not supported by recorders of tests
 	}
@@ -154,7 +168,7 @@ func (s *responseSink) failed(err error) {
 func (s *responseSink) header() {
 	h := s.x.w.Header()
 	s.fields.copyTo(h)
-	if h.Get("Content-Type") == "" {
+	if v := h["Content-Type"]; len(v) == 0 || v[0] == "" {
 		h["Content-Type"] = nil // net/http is not to guess
 	}
 	length, valid := s.fields.contentLength()
@@ -163,9 +177,9 @@ func (s *responseSink) header() {
 	case !valid, whole && length > 0 && len(s.pending) == 0 && !s.noBody:
 		h.Del("Content-Length") // nothing of this length follows
 	case length < 0 && whole && len(s.trailers) == 0 && (!s.noBody || len(s.pending) > 0) && s.status != http.StatusNoContent:
-		h.Set("Content-Length", strconv.Itoa(len(s.pending)))
+		h["Content-Length"] = []string{strconv.Itoa(len(s.pending))}
 	}
-	s.declaredLength = h.Get("Content-Length") != ""
+	s.declaredLength = len(h["Content-Length"]) > 0 && h["Content-Length"][0] != ""
 }
 
 // Interrupt ends a write to the client, if there is one.
@@ -185,10 +199,7 @@ func (s *responseSink) finish(trailers http.Header) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.whole, s.trailers = true, trailers
-	if s.x != nil && !s.ended && !s.armed {
-		s.armed = true
-		s.timer.Reset(flushDelay)
-	}
+	s.arm()
 }
 
 func (s *responseSink) abort(err error) {
@@ -208,7 +219,7 @@ func (s *responseSink) lengthOnly() bool {
 // end sends the rest of a whole response. It gives what went wrong, and whether the client got something. No goroutine
 // touches the client after it.
 func (s *responseSink) end() (sent bool, err error) {
-	s.timer.Stop()
+	s.flusher.remove(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() { s.ended = true }()

@@ -161,12 +161,16 @@ func (r *syncReader) drop() {
 
 // SharedInput is an input stream that all instances have in common, such as standard input; a handle of it may be in an
 // image.
-type SharedInput struct{ *Input }
+type SharedInput struct {
+	*Input
+	// Name is the stream's among all, for example "stdin".
+	Name string
+}
 
 var _ canon.Shared = SharedInput{}
 
 // SharedResource implements canon.Shared.
-func (SharedInput) SharedResource() {}
+func (s SharedInput) SharedResource() string { return s.Name }
 
 // Drop forgets the handle; the stream stays.
 func (SharedInput) Drop(context.Context) {}

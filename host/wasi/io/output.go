@@ -187,18 +187,20 @@ func (o *Output) result(err error) *abiio.StreamError {
 // SharedOutput is an output stream that all instances have in common, such as standard output. It has no state: it
 // always grants the same, also without CheckWrite, and an error does not close it. A handle of it may be in an image.
 type SharedOutput struct {
+	name  string
 	write func(ctx context.Context, p []byte) error
 }
 
 var _ canon.Shared = (*SharedOutput)(nil)
 
-// NewSharedOutput makes an output stream of a function that does not block for long and is safe for concurrent use.
-func NewSharedOutput(write func(ctx context.Context, p []byte) error) *SharedOutput {
-	return &SharedOutput{write: write}
+// NewSharedOutput makes an output stream of a function that does not block for long and is safe for concurrent use. name
+// is the stream's among all, for example "stdout".
+func NewSharedOutput(name string, write func(ctx context.Context, p []byte) error) *SharedOutput {
+	return &SharedOutput{name: name, write: write}
 }
 
 // SharedResource implements canon.Shared.
-func (*SharedOutput) SharedResource() {}
+func (s *SharedOutput) SharedResource() string { return s.name }
 
 // call is the stream for one operation.
 func (s *SharedOutput) call() *Output {

@@ -21,7 +21,7 @@ func outputs() map[string]func() (func() string, abiio.OutputStream) {
 		},
 		"shared": func() (func() string, abiio.OutputStream) {
 			var b bytes.Buffer
-			return b.String, wasiio.NewSharedOutput(func(_ context.Context, p []byte) error { b.Write(p); return nil })
+			return b.String, wasiio.NewSharedOutput("stdout", func(_ context.Context, p []byte) error { b.Write(p); return nil })
 		},
 		"background": func() (func() string, abiio.OutputStream) {
 			g := newGate()
@@ -334,7 +334,7 @@ func (short) Write([]byte) (int, error) { return 1, nil }
 func TestSharedOutputStaysAfterAnError(t *testing.T) {
 	ctx := limited(t)
 	fail := true
-	out := wasiio.NewSharedOutput(func(context.Context, []byte) error {
+	out := wasiio.NewSharedOutput("stdout", func(context.Context, []byte) error {
 		if fail {
 			return errBroken
 		}

@@ -13,6 +13,8 @@ type OutputOptions struct {
 	Flush func() error
 	// Interrupt unblocks a Write or Flush in flight, for good; nil if that cannot be done. Safe for concurrent use.
 	Interrupt func()
+	// Bounded tells that a Write or Flush ends by itself, or as if by Interrupt, when the context of the guest's call does.
+	Bounded bool
 	// Close is called once, after Drop, when all is written or failed and no Write runs any more; nil for none.
 	Close func()
 	// Buffer is how much may be taken and not yet written, in bytes; 0 for 64 KiB.
@@ -25,7 +27,12 @@ func NewOutput(w io.Writer, o OutputOptions) *Output {
 	if o.Buffer <= 0 {
 		o.Buffer = defaultBuffer
 	}
-	return &Output{w: &behind{w: w, o: o}}
+	both := &struct {
+		out Output
+		to  behind
+	}{to: behind{w: w, o: o}}
+	both.out.w = &both.to
+	return &both.out
 }
 
 // Finish ends the stream of NewOutput: it takes no more, and Finish returns when all is written and no goroutine uses the
@@ -165,9 +172,14 @@ func (b *behind) direct(ctx context.Context, p []byte) (bool, error) {
 	}
 	b.busy = true
 	b.mu.Unlock()
-	stop := context.AfterFunc(ctx, b.o.Interrupt)
+	var stop func() bool
+	if !b.o.Bounded {
+		stop = context.AfterFunc(ctx, b.o.Interrupt)
+	}
 	err := b.put(p, true)
-	stop()
+	if stop != nil {
+		stop()
+	}
 	b.mu.Lock()
 	b.doneLocked(err)
 	b.busy = false

@@ -2,10 +2,7 @@
 (component
   (core module $m
     (memory (export "memory") 1)
-    (global $next (mut i32) (i32.const 1024))
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-      (global.get $next)
-      (global.set $next (i32.add (global.get $next) (local.get 3))))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)) ;; for one string at a time
     (func (export "length") (param i32 i32) (result i32) (local.get 1)))
   (core instance $m (instantiate $m))
   (func $length (param "s" string) (result u32)
