@@ -1,9 +1,28 @@
 package componenttest
 
-import "testing"
+import (
+	"archive/zip"
+	"bytes"
+	"testing"
+)
 
-func TestCases(t *testing.T) {
-	files := Cases(t)
+func TestCases(t *testing.T) { check(t, Cases(t)) }
+
+// The archive counts where there is no folder beside the repository.
+func TestArchive(t *testing.T) {
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := read(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, files)
+}
+
+func check(t *testing.T, files []File) {
+	t.Helper()
 	cases, actions, async := 0, 0, 0
 	seen := map[string]bool{}
 	for _, f := range files {
