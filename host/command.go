@@ -7,19 +7,35 @@ import (
 	"slices"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
+	"github.com/mrt-wasm/mrt-wasm/abi/component"
 	abiwasicli "github.com/mrt-wasm/mrt-wasm/abi/wasi/cli"
 	"github.com/mrt-wasm/mrt-wasm/host/engine"
 )
 
-// IsCommand tells whether an app is a program that runs once and ends (wasi:cli/run), and handles nothing else.
-func (h *Host) IsCommand(name string) bool {
-	a := h.apps[name]
-	if a == nil || !a.Handles(abiwasicli.RunModule) {
+// IsCommand tells whether a wasm file is a component that runs once and ends (wasi:cli/run), and handles nothing else. Of
+// a file that is no component it is false.
+func IsCommand(wasm []byte) bool {
+	if !component.IsComponent(wasm) {
 		return false
 	}
-	return !slices.ContainsFunc(h.exports(), func(iface string) bool {
-		return iface != abiwasicli.RunModule && a.Handles(iface)
-	})
+	c, err := component.Decode(wasm)
+	if err != nil {
+		return false
+	}
+	runs := false
+	for _, d := range c.Defs {
+		e, ok := d.(*component.ExportDef)
+		if !ok {
+			continue
+		}
+		switch track := abi.Track(e.Name.Name); {
+		case track == abi.Track(abiwasicli.RunModule):
+			runs = true
+		case slices.ContainsFunc(exportFuncs(), func(f abi.Func) bool { return abi.Track(f.Module) == track }):
+			return false
+		}
+	}
+	return runs
 }
 
 // RunCommand runs an app that is a command and gives its exit code: 0 for success, 1 for a failure without a code. It

@@ -38,9 +38,6 @@ func TestCommands(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stopHost(t, h)
-			if !h.IsCommand("one") || h.IsCommand("two") {
-				t.Errorf("IsCommand: got %t for a command and %t for an app that is not there", h.IsCommand("one"), h.IsCommand("two"))
-			}
 			code, err := h.RunCommand(t.Context(), "one")
 			if code != tt.code || fmt.Sprint(err) != "<nil>" && tt.err == "" || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("got the exit code %d and the error %v, want %d and %q", code, err, tt.code, tt.err)
@@ -50,12 +47,22 @@ func TestCommands(t *testing.T) {
 			}
 		})
 	}
-	h, err := newHost(t, commandApp(""), guests{"one": streamer(t)}, &lines{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stopHost(t, h)
-	if h.IsCommand("one") {
-		t.Error("IsCommand: got true for an app that serves HTTP")
+}
+
+func TestIsCommand(t *testing.T) {
+	for name, tt := range map[string]struct {
+		wasm []byte
+		want bool
+	}{
+		"command":           {file(t, "hostile/exits.wasm"), true},
+		"serves HTTP":       {streamer(t), false},
+		"command and serve": {file(t, "hostile/both.wasm"), false},
+		"core module":       {[]byte("\x00asm\x01\x00\x00\x00"), false},
+		"cut off":           {file(t, "hostile/exits.wasm")[:40], false},
+		"nothing":           {nil, false},
+	} {
+		if got := host.IsCommand(tt.wasm); got != tt.want {
+			t.Errorf("%s: got %t, want %t", name, got, tt.want)
+		}
 	}
 }

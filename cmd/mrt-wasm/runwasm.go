@@ -8,16 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/mrt-wasm/mrt-wasm/abi"
-	"github.com/mrt-wasm/mrt-wasm/abi/component"
-	abiwasicli "github.com/mrt-wasm/mrt-wasm/abi/wasi/cli"
 	"github.com/mrt-wasm/mrt-wasm/host"
 	"github.com/mrt-wasm/mrt-wasm/host/engine"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
@@ -159,17 +155,7 @@ const noTimeout = 100 * 365 * 24 * time.Hour
 // isCommand tells whether the file is a component that is run once. What cannot be read is for the host to complain of.
 func isCommand(file string) bool {
 	wasm, err := os.ReadFile(file)
-	if err != nil || !component.IsComponent(wasm) {
-		return false
-	}
-	c, err := component.Decode(wasm)
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(c.Defs, func(d component.Def) bool {
-		e, ok := d.(*component.ExportDef)
-		return ok && abi.Track(e.Name.Name) == abi.Track(abiwasicli.RunModule)
-	})
+	return err == nil && host.IsCommand(wasm)
 }
 
 // runCommand runs the one app of h, which is a command, and ends h. A signal ends it.

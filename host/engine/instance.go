@@ -86,8 +86,6 @@ type Instance struct {
 	arena uint32
 	// yields are the times that the guest came back for fuel.
 	yields uint32
-	// cleanups run when the call has ended.
-	cleanups []func()
 }
 
 // maxNested bounds how many calls into the guest may be in each other, by way of host functions: each has a stack of its
@@ -330,11 +328,6 @@ func (i *Instance) Encoding() canon.Encoding { return i.main.encoding }
 func (i *Instance) endCall() {
 	i.stdout.flush()
 	i.stderr.flush()
-	for n := len(i.cleanups); n > 0; n = len(i.cleanups) {
-		f := i.cleanups[n-1]
-		i.cleanups = i.cleanups[:n-1]
-		f()
-	}
 	i.call = i.pool.base
 	i.mem.refused = 0
 }
@@ -357,16 +350,6 @@ func (i *Instance) settle() bool {
 		return !i.closed() && !i.calling.Load()
 	}
 	return i.image != nil && i.clean()
-}
-
-// AtEnd has f run when the guest's call that ctx belongs to has ended, in whatever way, and before the instance serves
-// another: to drop what the host keeps for a call. Outside of a guest's call it does nothing and is false.
-func AtEnd(ctx context.Context, f func()) bool {
-	inst := instanceOf(ctx)
-	if inst != nil {
-		inst.cleanups = append(inst.cleanups, f)
-	}
-	return inst != nil
 }
 
 // close ends the instance. No call may be in flight: its memory goes away.

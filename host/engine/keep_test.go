@@ -164,11 +164,9 @@ func TestKeep_trap(t *testing.T) {
 func TestKeep_reenter(t *testing.T) {
 	const levels = 8
 	h := &keptHost{}
-	var ended []uint32
 	h.reenter = func(ctx context.Context, depth uint32) uint32 {
 		k, _ := ctx.Value(holder{}).(*engine.Kept)
 		got, err := try(ctx, k, "descend", uint64(depth))
-		engine.AtEnd(ctx, func() { ended = append(ended, depth) })
 		if err != nil {
 			panic(err)
 		}
@@ -179,12 +177,8 @@ func TestKeep_reenter(t *testing.T) {
 		k := keep(t, p, nil)
 		ctx := context.WithValue(t.Context(), holder{}, k)
 		for round := range 5 {
-			ended = nil
 			if got, err := try(ctx, k, "descend", levels); err != nil || got != levels+1 {
 				t.Fatalf("round %d: want %d levels, got %d, %v", round, levels+1, got, err)
-			}
-			if len(ended) != levels || ended[0] != 0 || ended[levels-1] != levels-1 {
-				t.Errorf("want each call's cleanups at its end, got %v", ended)
 			}
 		}
 		call(t, k, "deposit", 1)

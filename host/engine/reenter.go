@@ -35,15 +35,14 @@ func (k *Kept) claim(ctx context.Context, cctx *callContext) (outer *callContext
 
 // suspended is what an outer call has of the instance while an inner one runs.
 type suspended struct {
-	funcs    map[string]function
-	call     context.Context //nolint:containedctx // see Instance.call
-	cleanups []func()
+	funcs map[string]function
+	call  context.Context //nolint:containedctx // see Instance.call
 }
 
 // suspend gets the instance ready for an inner call.
 func (i *Instance) suspend() suspended {
-	s := suspended{funcs: i.funcs, call: i.call, cleanups: i.cleanups}
-	i.funcs, i.cleanups = nil, nil
+	s := suspended{funcs: i.funcs, call: i.call}
+	i.funcs = nil
 	i.outside = false
 	i.calling.Store(false)
 	return s
@@ -51,7 +50,7 @@ func (i *Instance) suspend() suspended {
 
 // resume goes on with the outer call.
 func (i *Instance) resume(s suspended) {
-	i.funcs, i.call, i.cleanups = s.funcs, s.call, s.cleanups
+	i.funcs, i.call = s.funcs, s.call
 	i.outside = true
 	i.calling.Store(true)
 }

@@ -335,38 +335,6 @@ func TestFuelIsCounted(t *testing.T) {
 	}
 }
 
-func TestAtEnd(t *testing.T) {
-	h := newHost()
-	var ended []string
-	h.onTrap = func(ctx context.Context, _ abi.Guest, kind uint32) {
-		for _, s := range []string{"first", "second"} {
-			if !engine.AtEnd(ctx, func() { ended = append(ended, s) }) {
-				t.Error("want a call to end")
-			}
-		}
-		if kind > 0 {
-			abi.Trapf("on purpose")
-		}
-	}
-	p := start(t, h, engine.PoolConfig{Policy: engine.Reset})
-	for kind := range uint64(2) {
-		ended = nil
-		_ = p.Do(t.Context(), func(ctx context.Context, g abi.Guest) error {
-			err := g.Call(ctx, export("trap"), []uint64{kind})
-			if len(ended) > 0 {
-				t.Errorf("ended before the end: %v", ended)
-			}
-			return err
-		})
-		if got := strings.Join(ended, " "); got != "second first" {
-			t.Errorf("want the last first, got %q", got)
-		}
-	}
-	if engine.AtEnd(t.Context(), func() { t.Error("there is no call") }) {
-		t.Error("want no call outside of one")
-	}
-}
-
 // A module that the rewriter refuses runs as it is: with the policy reset, each call gets a new instance.
 func TestModuleWithoutImage(t *testing.T) {
 	next := []byte{0x23, 0, 0x41, 1, 0x6a, 0x24, 0, 0x23, 0}

@@ -81,9 +81,6 @@ const (
 	ResourceNew
 	ResourceRep
 	ResourceDrop
-	// AlwaysTrap traps: a definition that can never be called with success, such as an import lowered and lifted anew
-	// in a way that the specification traps.
-	AlwaysTrap
 )
 
 // Trampoline is a core function that the engine provides.
