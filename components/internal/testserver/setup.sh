@@ -1,33 +1,50 @@
 #!/usr/bin/env bash
 # Makes sure that the servers which tests start are on this machine; installs what is missing, and fails if it cannot.
+# Each server has a part of its own in setup.d, which uses the functions below.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
 
-install() { # install COMMAND DEBIAN-PACKAGE HOMEBREW-PACKAGE
-  command -v "$1" >/dev/null && return
-  echo "installing $1, which the tests start"
+# Where servers are kept that no package manager of the system has, each by its version.
+cache="${XDG_CACHE_HOME:-$HOME/.cache}"
+[ "$(uname)" != Darwin ] || cache="$HOME/Library/Caches"
+cache="$cache/mrt-wasm-test"
+mkdir -p "$cache"
+
+fail() {
+  echo "error: $1" >&2
+  exit 1
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# package DEBIAN-PACKAGE HOMEBREW-PACKAGE installs a package. A server that it brings is not started as a service.
+package() {
+  echo "installing $1, which the tests need"
   if command -v apt-get >/dev/null; then
-    local sudo=""
-    [ "$(id -u)" = 0 ] || sudo=sudo
-    $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "$2"
+    [ -n "${updated:-}" ] || as_root apt-get update -qq
+    updated=yes
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
   elif command -v brew >/dev/null; then
-    brew install "$3"
+    brew install "$2"
   fi
-  command -v "$1" >/dev/null || { echo "error: the tests need $1; install it and run again" >&2; exit 1; }
 }
 
-install redis-server redis-server redis
-
-# OpenBao is in no package archive and takes minutes to build, so the binary is kept in the user's cache folder, by
-# version. A new version is a new name here and in vault.go.
-openbao() {
-  local cache="${XDG_CACHE_HOME:-$HOME/.cache}"
-  [ "$(uname)" != Darwin ] || cache="$HOME/Library/Caches"
-  local bin="$cache/mrt-wasm-test/bao-2.4.0"
-  [ ! -x "$bin" ] || return 0
-  echo "building OpenBao, which the tests start; this takes some minutes, once"
-  mkdir -p "$(dirname "$bin")"
-  # Apart from the product's dependencies: it has a module of its own. Moved when whole, so that no test meets half of it.
-  go build -C "$(dirname "${BASH_SOURCE[0]}")/openbao" -ldflags '-s -w' -o "$bin.new.$$" github.com/openbao/openbao
-  mv "$bin.new.$$" "$bin"
+# install COMMAND DEBIAN-PACKAGE HOMEBREW-PACKAGE makes sure that a command is there.
+install() {
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || package "$2" "$3"
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || fail "the tests need $1: install it and run again"
 }
-openbao
+
+# build NAME MODULE-FOLDER PACKAGE builds a server from a Go module of its own into $cache/NAME, once: a new version is a
+# new name. It is moved when whole, so that no test meets half of it.
+build() {
+  [ ! -x "$cache/$1" ] || return 0
+  echo "building $1, which the tests start; this may take some minutes, once"
+  CGO_ENABLED=0 go build -C "$2" -ldflags '-s -w' -o "$cache/$1.new.$$" "$3"
+  mv "$cache/$1.new.$$" "$cache/$1"
+}
+
+for part in setup.d/*.sh; do
+  # shellcheck source=/dev/null
+  . "./$part"
+done

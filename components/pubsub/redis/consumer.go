@@ -23,6 +23,9 @@ const (
 	blockCluster = 500 * time.Millisecond
 )
 
+// readAhead is how many messages are taken for each handler that may run, where their number is bounded.
+const readAhead = 4
+
 // minKeep bounds from below how often the server is told that handlers still run.
 const minKeep = 10 * time.Millisecond
 
@@ -62,12 +65,14 @@ func (b *broker) Subscribe(ctx context.Context, sub pubsub.Subscription, h pubsu
 	if sub.Topic == "" {
 		return nil, fmt.Errorf("topic is empty: %w", pubsub.ErrInvalidTopic)
 	}
-	workers := int(b.s.Concurrency)
+	workers, depth := int(b.s.Concurrency), int(b.s.QueueDepth)
 	if sub.InFlight > 0 {
 		workers = sub.InFlight
+		// What waits here for a slow handler is kept from the group's other consumers.
+		depth = min(depth, readAhead*workers)
 	}
 	c := &consumer{
-		b: b, topic: sub.Topic, group: sub.Consumer, handle: h, depth: max(int(b.s.QueueDepth), workers),
+		b: b, topic: sub.Topic, group: sub.Consumer, handle: h, depth: max(depth, workers),
 		stop: make(chan struct{}), ended: make(chan struct{}), freed: make(chan struct{}, 1), held: map[string]*entry{},
 	}
 	c.queue = make(chan *entry, c.depth)

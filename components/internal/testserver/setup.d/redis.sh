@@ -1,0 +1,1 @@
+install redis-server redis-server redis
