@@ -1,6 +1,7 @@
 # mrt-wasm. `make run` and `make test` are all that a fresh machine needs; see README.md.
 GO      ?= go
 BIN     := bin/mrt-wasm
+MODULE  := github.com/mrt-wasm/mrt-wasm
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PKGS    := ./...
 FUZZTIME ?= 20s
@@ -13,10 +14,10 @@ run: build ## build and run the main example with embedded defaults
 	./$(BIN) run examples/shop/manifest.yaml
 
 build: ## build the binary, with the flags of go test so that both share what is compiled
-	$(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
+	$(GO) build -ldflags '-X $(MODULE)/cmd/mrt-wasm/cli.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
 
 release: ## build the binary as it is shipped: static and stripped
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/cmd/mrt-wasm/cli.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
 	@ls -l $(BIN)
 
 test: test-setup ## all tests with the race detector, on real servers, and Dapr's conformance suites
@@ -39,8 +40,9 @@ lint: ## gofmt, go vet, golangci-lint
 fmt:
 	gofmt -w $$(git ls-files '*.go')
 
-generate: ## regenerate the glue and the block pages from wit/
+generate: ## regenerate the glue and the block pages from wit/, and the drivers' page from the drivers
 	$(GO) run ./abi/witgen/generate
+	$(GO) run ./cmd/mrt-wasm components --format markdown > docs/drivers.md
 
 bench: build ## all benchmarks; ratios are measured side by side in one run
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
@@ -61,6 +62,12 @@ type Drivers struct {
 	Configuration component.Set[configuration.Store]
 	Binding       component.Set[binding.Binding]
 	Middleware    component.Set[http.Middleware]
+}
+
+// Describe documents all drivers, sorted by kind and type.
+func (d Drivers) Describe() []component.Description {
+	return slices.Concat(d.Binding.Describe(), d.Configuration.Describe(), d.Middleware.Describe(), d.PubSub.Describe(),
+		d.Secret.Describe(), d.State.Describe())
 }
 
 // Loader gives the wasm of an app.

@@ -1,88 +1,20 @@
-// Command mrt-wasm runs apps and components that are wasm modules on Dapr's building blocks. It only parses flags
-// and prints; package host does the work and runs inside other programs just as well.
+// Command mrt-wasm runs apps and components that are wasm modules on Dapr's building blocks. This is the standard binary:
+// its commands are package cli, its drivers package standard.
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
-	_ "time/tzdata" // cron bindings name time zones, and not every machine has their files
 
-	"github.com/spf13/cobra"
+	"github.com/mrt-wasm/mrt-wasm/cmd/mrt-wasm/cli"
+	"github.com/mrt-wasm/mrt-wasm/components/standard"
 )
 
-// The exit codes.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-)
-
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
-
-// run runs one command line and gives its exit code.
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot()
-	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	cmd, err := root.ExecuteC()
-	failed, isFailure := errors.AsType[*failure](err)
-	code, exited := errors.AsType[exitCode](err)
-	switch {
-	case err == nil:
-		return exitOK
-	case exited:
-		return int(code)
-	case isFailure:
-		fmt.Fprintln(stderr, "mrt-wasm:", failed)
-		return exitFailure
+func main() {
+	drivers, err := standard.Drivers()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mrt-wasm: the list of drivers is faulty:", err)
+		os.Exit(1)
 	}
-	// Everything that cobra itself refuses is a mistake of the command line.
-	fmt.Fprintf(stderr, "mrt-wasm: %s\nRun '%s --help' for usage.\n", strings.TrimSpace(err.Error()), cmd.CommandPath())
-	return exitUsage
-}
-
-// failure is an error of a command's work, as opposed to one of its command line.
-type failure struct{ err error }
-
-// Error gives the text to print.
-func (f *failure) Error() string { return f.err.Error() }
-
-// Unwrap gives the cause.
-func (f *failure) Unwrap() error { return f.err }
-
-// usageError is an error of the command line that cobra cannot see.
-type usageError struct{ text string }
-
-// Error gives the text to print.
-func (u *usageError) Error() string { return u.text }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
-
-// asFailure marks the errors of a command's work.
-func asFailure(err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*usageError](err); ok {
-		return err
-	}
-	if _, ok := errors.AsType[*failure](err); ok {
-		return err
-	}
-	return &failure{err}
-}
-
-// markFailures makes every command's error a failure.
-func markFailures(cmd *cobra.Command) {
-	if work := cmd.RunE; work != nil {
-		cmd.RunE = func(c *cobra.Command, args []string) error { return asFailure(work(c, args)) }
-	}
-	for _, sub := range cmd.Commands() {
-		markFailures(sub)
-	}
+	os.Exit(cli.Run(drivers, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -78,15 +78,15 @@ func newUUID() string {
 // Field documents one metadata field of a driver.
 type Field struct {
 	// Name is the field's name in YAML; Aliases are other names of it.
-	Name    string
-	Aliases []string
+	Name    string   `json:"name"`
+	Aliases []string `json:"aliases,omitempty"`
 	// Kind is "string", "bool", "integer" or "duration".
-	Kind string
+	Kind string `json:"kind"`
 	// Default is the value when the field is missing, as text.
-	Default  string
-	Doc      string
-	Required bool
-	Secret   bool
+	Default  string `json:"default,omitempty"`
+	Doc      string `json:"doc,omitempty"`
+	Required bool   `json:"required,omitempty"`
+	Secret   bool   `json:"secret,omitempty"`
 }
 
 // Fields reads the documentation of a driver's metadata from the tags of the struct that v points to:
