@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 # The linter's cache holds results by path: shared with another checkout it would report that one's files.
 LINT    := GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint-cache $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: run build release test conformance test-setup lint generate bench fuzz check fmt clean
+.PHONY: run build release build-full test conformance contrib test-setup lint generate bench fuzz check fmt clean
 
 run: build ## build and run the main example with embedded defaults
 	./$(BIN) run examples/shop/manifest.yaml
@@ -16,16 +16,25 @@ run: build ## build and run the main example with embedded defaults
 build: ## build the binary, with the flags of go test so that both share what is compiled
 	$(GO) build -ldflags '-X $(MODULE)/cmd/mrt-wasm/cli.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
 
+# Without grpcnotrace gRPC brings pages for debugging whose templates have the linker keep every method of every type.
 release: ## build the binary as it is shipped: static and stripped
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/cmd/mrt-wasm/cli.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
+	CGO_ENABLED=0 $(GO) build -tags grpcnotrace -trimpath -ldflags '-s -w -X $(MODULE)/cmd/mrt-wasm/cli.version=$(VERSION)' -o $(BIN) ./cmd/mrt-wasm
 	@ls -l $(BIN)
+
+build-full: ## build the binary with all of Dapr's components; the first time takes many minutes
+	CGO_ENABLED=0 $(GO) build -C components/contrib -tags grpcnotrace -trimpath -ldflags '-s -w -X $(MODULE)/cmd/mrt-wasm/cli.version=$(VERSION)' \
+		-o $(CURDIR)/bin/mrt-wasm-full ./mrt-wasm-full
+	@ls -l bin/mrt-wasm-full
 
 test: test-setup ## all tests with the race detector, on real servers, and Dapr's conformance suites
 	$(GO) test -race -timeout 25m $(PKGS)
-	$(MAKE) conformance
+	$(MAKE) conformance contrib
 
 conformance: test-setup ## Dapr's conformance suites against the drivers; they mostly wait, so all run at once
 	cd conformance && $(GO) test -parallel 32 -timeout 10m ./...
+
+contrib: test-setup ## Dapr's own components as drivers, the clouds' against emulators
+	cd components/contrib && $(GO) vet ./... && $(GO) test -timeout 20m ./...
 
 test-setup: build ## fetch the servers and toolchains that tests need; fails if it cannot
 	./components/internal/testserver/setup.sh

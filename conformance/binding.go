@@ -78,11 +78,10 @@ func (b *bindings) Read(ctx context.Context, h contrib.Handler) error {
 // Close stops reading and closes the driver. Handlers of the suite that nobody listens to do not end: they are not
 // waited for.
 func (b *bindings) Close() error {
-	ctx := context.Background()
 	if b.reader != nil {
-		ended, cancel := context.WithCancel(ctx)
+		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = b.reader.Stop(ended) // its error is that a handler did not end
 	}
-	return b.binding.Close(ctx)
+	return b.opener.end(b.binding)
 }

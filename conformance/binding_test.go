@@ -22,11 +22,17 @@ type bindingTest struct {
 	typ        string
 	operations []string
 	output     map[string]string
+	data       string // of requests; when it is empty the suite's
 	// open starts what the binding is for, and gives the properties and what makes it tell something.
 	open func(t *testing.T) (properties map[string]string, emit func(binding.Binding) error)
 }
 
 func bindingTests() []bindingTest {
+	return append(ownBindingTests(), serverBindingTests()...)
+}
+
+// ownBindingTests need no server, or one of those that start at once.
+func ownBindingTests() []bindingTest {
 	redis := func(t *testing.T) (map[string]string, func(binding.Binding) error) {
 		return map[string]string{"redisHost": testserver.Redis(t).Addr, "redisPassword": "", "enableTLS": "false"}, nil
 	}
@@ -126,13 +132,23 @@ func TestBindings(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			// The suite's NewTestConfig sets variables of its package.
-			cfg, err := suite.NewTestConfig(tt.typ, tt.operations, map[string]any{"output": tt.output, "readBindingWait": "1s"})
+			config := map[string]any{"output": tt.output, "readBindingWait": "1s"}
+			if tt.data != "" {
+				config["outputData"] = tt.data
+			}
+			cfg, err := suite.NewTestConfig(tt.typ, tt.operations, config)
 			if err != nil {
 				t.Fatal(err)
 			}
+			var properties map[string]string
+			b := &bindings{}
+			if tt.open == nil {
+				b.opener = feed(t)
+			} else {
+				b.opener = testOpener(t, tt.typ)
+				properties, b.emit = tt.open(t)
+			}
 			t.Parallel()
-			properties, emit := tt.open(t)
-			b := &bindings{opener: testOpener(t, tt.typ), emit: emit}
 			if !cfg.HasOperation("operations") || !cfg.HasOperation("read") {
 				suite.ConformanceTests(t, properties, b, b, cfg)
 				return

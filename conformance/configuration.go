@@ -150,5 +150,5 @@ func (s *configStore) Close() error {
 	if len(s.watches) > 0 {
 		return errors.New("there are subscriptions that were not ended")
 	}
-	return s.store.Close(context.Background())
+	return s.opener.end(s.store)
 }

@@ -4,6 +4,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -17,7 +18,10 @@ import (
 type opener struct {
 	drivers host.Drivers
 	typ     string
+	version string // of the type; v1 if it is empty
 	dataDir string
+	// plugin is the driver of a component that a host runs already, in place of all that is above.
+	plugin any
 }
 
 // newOpener is for the driver of a type. dataDir is the host's data folder.
@@ -29,14 +33,34 @@ func newOpener(typ, dataDir string) (opener, error) {
 // start opens a driver once, as the host's component manager does.
 func start[T any](ctx context.Context, o opener, set component.Set[T], properties map[string]string) (T, error) {
 	var none T
+	if o.plugin != nil {
+		driver, ok := o.plugin.(T)
+		if !ok {
+			return none, fmt.Errorf("the plugin is a %T, which is of another block", o.plugin)
+		}
+		return driver, nil
+	}
 	spec, ok := set.Lookup(o.typ)
 	if !ok {
 		return none, fmt.Errorf("the standard binary has no driver %s; it has %v", o.typ, set.Types())
 	}
 	return spec.New(ctx, component.Config{
-		Name: "conformance", Type: spec.Type, Version: "v1", Metadata: properties, DataDir: o.dataDir,
+		Name: "conformance", Type: spec.Type, Version: cmp.Or(o.version, "v1"), Metadata: properties, DataDir: o.dataDir,
 		Log: slog.New(slog.DiscardHandler), InitTimeout: component.DefaultInitTimeout,
 	})
+}
+
+// closer is what all drivers are.
+type closer interface {
+	Close(ctx context.Context) error
+}
+
+// end closes a driver, unless it is a plugin's: its host does that.
+func (o opener) end(driver closer) error {
+	if o.plugin != nil {
+		return nil
+	}
+	return driver.Close(context.Background())
 }
 
 // pinger is what drivers of every block may have.

@@ -111,5 +111,5 @@ func (b *broker) Close() error {
 	if b.broker == nil {
 		return nil
 	}
-	return b.broker.Close(context.Background())
+	return b.opener.end(b.broker)
 }

@@ -50,4 +50,4 @@ func (s *secretStore) BulkGetSecret(ctx context.Context, req contrib.BulkGetSecr
 }
 
 // Close closes the driver.
-func (s *secretStore) Close() error { return s.store.Close(context.Background()) }
+func (s *secretStore) Close() error { return s.opener.end(s.store) }

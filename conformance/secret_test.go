@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,6 +39,24 @@ func vaultSecrets(t *testing.T, engine string) map[string]string {
 	return properties
 }
 
+// kubernetesSecrets puts the suite's secrets into a cluster, and gives a user of the namespace.
+func kubernetesSecrets(t *testing.T) map[string]string {
+	server := testserver.Kubernetes(t)
+	server.Namespace("conformance")
+	server.Secret("conformance", "conftestsecret", map[string]string{"conftestsecret": "abcd"})
+	server.Secret("conformance", "secondsecret", map[string]string{"secondsecret": "efgh"})
+	server.Allow("reader", "conformance", []string{"get", "list"})
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	text := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+		"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+		"clusters": [{"name": "c", "cluster": {"server": %q, "certificate-authority": %q}}],
+		"users": [{"name": "u", "user": {"token": %q}}]}`, server.URL, server.CAFile, server.Reader)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"kubeconfigPath": path, "defaultNamespace": "conformance"}
+}
+
 // TestSecretStores is not parallel: the suite sets environment variables.
 func TestSecretStores(t *testing.T) {
 	tests := []struct {
@@ -48,11 +68,21 @@ func TestSecretStores(t *testing.T) {
 		{"", "secretstores.local.file", secretsFile},
 		{" KV v1", "secretstores.hashicorp.vault", func(t *testing.T) map[string]string { return vaultSecrets(t, "kv1") }},
 		{" KV v2", "secretstores.hashicorp.vault", func(t *testing.T) map[string]string { return vaultSecrets(t, "secret") }},
+		{"", "secretstores.kubernetes", kubernetesSecrets},
+		{"", "secretstores.wasm", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.typ+tt.name, func(t *testing.T) {
-			store := &secretStore{opener: testOpener(t, tt.typ)}
-			suite.ConformanceTests(t, tt.properties(t), store, suite.NewTestConfig(tt.typ, nil))
+			var o opener
+			var properties map[string]string
+			if tt.properties == nil {
+				o, _ = plugin(t, tt.typ, "../components/secret/wasm/testdata/fixed", "secrets", base64.StdEncoding.EncodeToString(
+					[]byte(`{"conftestsecret": {"conftestsecret": "abcd"}, "secondsecret": {"secondsecret": "efgh"}}`)))
+			} else {
+				o, properties = testOpener(t, tt.typ), tt.properties(t)
+			}
+			store := &secretStore{opener: o}
+			suite.ConformanceTests(t, properties, store, suite.NewTestConfig(tt.typ, nil))
 			if err := store.Close(); err != nil {
 				t.Errorf("close: %v", err)
 			}

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	contrib "github.com/dapr/components-contrib/state"
@@ -26,11 +23,8 @@ type stateStore struct {
 }
 
 var (
-	_ contrib.Store              = (*stateStore)(nil)
-	_ contrib.TransactionalStore = (*stateStore)(nil)
-	_ contrib.Querier            = (*stateStore)(nil)
-	_ contrib.KeysLiker          = (*stateStore)(nil)
-	_ contrib.DeleteWithPrefix   = (*stateStore)(nil)
+	_ contrib.Store   = (*stateStore)(nil)
+	_ contrib.Querier = (*stateStore)(nil)
 )
 
 func newStateStore(o opener) *stateStore {
@@ -183,30 +177,6 @@ func stateError(err error) error {
 	return err
 }
 
-// Multi runs a transaction.
-func (s *stateStore) Multi(ctx context.Context, req *contrib.TransactionalStateRequest) error {
-	transactor, ok := state.As[state.Transactor](s.store)
-	if !ok {
-		return state.ErrNotSupported
-	}
-	ops := make([]state.Operation, len(req.Operations))
-	for i, op := range req.Operations {
-		var err error
-		switch op := op.(type) {
-		case contrib.SetRequest:
-			ops[i].Upsert, err = setRequest(&op)
-		case contrib.DeleteRequest:
-			ops[i].Delete = deleteRequest(&op)
-		default:
-			err = fmt.Errorf("operation %d: want an upsert or a delete, found %T", i, op)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return stateError(transactor.Transact(ctx, ops, req.Metadata))
-}
-
 // Query runs a query, which goes through the host's parser as an app's does.
 func (s *stateStore) Query(ctx context.Context, req *contrib.QueryRequest) (*contrib.QueryResponse, error) {
 	querier, ok := state.As[state.Querier](s.store)
@@ -236,97 +206,5 @@ func (s *stateStore) Query(ctx context.Context, req *contrib.QueryRequest) (*con
 	return out, nil
 }
 
-// listAll lists keys by prefix, page by page.
-func (s *stateStore) listAll(ctx context.Context, prefix string) ([]string, error) {
-	lister, ok := state.As[state.Lister](s.store)
-	if !ok {
-		return nil, state.ErrNotSupported
-	}
-	var keys []string
-	for token := ""; ; {
-		page, err := lister.ListKeys(ctx, state.ListRequest{Prefix: prefix, Limit: 3, Token: token})
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, page.Keys...)
-		if token = page.Next; token == "" {
-			return keys, nil
-		}
-	}
-}
-
-// DeleteWithPrefix deletes what the driver lists directly under a prefix: not what has a further separator.
-func (s *stateStore) DeleteWithPrefix(ctx context.Context, req contrib.DeleteWithPrefixRequest) (contrib.DeleteWithPrefixResponse, error) {
-	var out contrib.DeleteWithPrefixResponse
-	if err := req.Validate(); err != nil {
-		return out, err
-	}
-	keys, err := s.listAll(ctx, req.Prefix)
-	if err != nil {
-		return out, err
-	}
-	for _, key := range keys {
-		if strings.Contains(strings.TrimPrefix(key, req.Prefix), "||") {
-			continue
-		}
-		if err := s.store.Delete(ctx, state.DeleteRequest{Key: key}); err != nil {
-			return out, err
-		}
-		out.Count++
-	}
-	return out, nil
-}
-
-// KeysLike lists by the pattern's literal beginning and holds each key against the rest of it. The token is the last
-// key of the page, so that a page begins after it whatever was deleted meanwhile.
-func (s *stateStore) KeysLike(ctx context.Context, req *contrib.KeysLikeRequest) (*contrib.KeysLikeResponse, error) {
-	if req.Pattern == "" {
-		return nil, contrib.ErrKeysLikeEmptyPattern
-	}
-	prefix, pattern, err := like(req.Pattern)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := s.listAll(ctx, prefix)
-	if err != nil {
-		return nil, err
-	}
-	keys = slices.DeleteFunc(keys, func(key string) bool {
-		return !pattern.MatchString(key) || (req.ContinuationToken != nil && key <= *req.ContinuationToken)
-	})
-	out := &contrib.KeysLikeResponse{Keys: keys}
-	if req.PageSize != nil && len(keys) > int(*req.PageSize) {
-		out.Keys = keys[:*req.PageSize]
-		out.ContinuationToken = &out.Keys[len(out.Keys)-1]
-	}
-	return out, nil
-}
-
-// like gives an SQL LIKE pattern's literal beginning and the pattern as a regular expression.
-func like(pattern string) (string, *regexp.Regexp, error) {
-	var prefix, expr strings.Builder
-	literal := true
-	escaped := false
-	for _, r := range pattern {
-		switch {
-		case escaped:
-			escaped = false
-		case r == '\\':
-			escaped = true
-			continue
-		case r == '%' || r == '_':
-			literal = false
-			expr.WriteString(map[rune]string{'%': ".*", '_': "."}[r])
-			continue
-		}
-		expr.WriteString(regexp.QuoteMeta(string(r)))
-		if literal {
-			prefix.WriteRune(r)
-		}
-	}
-	re, err := regexp.Compile(`(?s)\A` + expr.String() + `\z`)
-	return prefix.String(), re, err
-}
-
 // Close closes the driver.
-func (s *stateStore) Close() error { return s.store.Close(context.Background()) }
+func (s *stateStore) Close() error { return s.opener.end(s.store) }

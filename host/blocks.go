@@ -15,6 +15,7 @@ import (
 	abiconfiguration "github.com/mrt-wasm/mrt-wasm/abi/configuration"
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	abiinvoke "github.com/mrt-wasm/mrt-wasm/abi/invoke"
+	abilock "github.com/mrt-wasm/mrt-wasm/abi/lock"
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
 	abiwasicli "github.com/mrt-wasm/mrt-wasm/abi/wasi/cli"
 	abiwasihttp "github.com/mrt-wasm/mrt-wasm/abi/wasi/http"
@@ -26,6 +27,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/invoke"
+	"github.com/mrt-wasm/mrt-wasm/host/lock"
 	"github.com/mrt-wasm/mrt-wasm/host/log"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
 	"github.com/mrt-wasm/mrt-wasm/host/plugin"
@@ -88,9 +90,10 @@ func (h *Host) openBlocks(ctx context.Context) error {
 	}
 	var errs []error
 	open := map[string]func(context.Context) error{
-		"state": h.openState, "pubsub": h.openTopics, "configuration": h.openConfiguration, "bindings": h.openBindings, "middleware": h.openMiddleware,
+		"state": h.openState, "pubsub": h.openTopics, "configuration": h.openConfiguration, "lock": h.openLocks, "bindings": h.openBindings,
+		"middleware": h.openMiddleware,
 	}
-	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "bindings", "middleware"}, h.components) {
+	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "lock", "bindings", "middleware"}, h.components) {
 		errs = append(errs, open[kind](ctx))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -163,7 +166,7 @@ func (h *Host) usesTopics() bool {
 func embeddedDefault(kind string) component.Decl {
 	names := map[string][2]string{
 		"state": {"statestore", "state.sqlite"}, "pubsub": {"pubsub", "pubsub.jetstream"},
-		"configuration": {"configstore", "configuration.sqlite"},
+		"configuration": {"configstore", "configuration.sqlite"}, "lock": {"lockstore", "lock.sqlite"},
 	}
 	d := names[kind]
 	return component.Decl{Name: d[0], Type: d[1], Where: "embedded default"}
@@ -195,6 +198,19 @@ func (h *Host) openConfiguration(ctx context.Context) error {
 	}
 	cfg.Decls = h.decls("configuration", h.usesConfiguration())
 	b, err := configuration.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	h.blocks.all = append(h.blocks.all, b)
+	return h.provide(ctx, b)
+}
+
+// openLocks makes the block of lock stores.
+func (h *Host) openLocks(ctx context.Context) error {
+	b, err := lock.New(ctx, lock.Config{
+		Drivers: h.opts.Drivers.Lock, Decls: h.decls("lock", h.importer(abilock.StoreModule)), Apps: h.names, Env: h.env(), Chain: h.chain,
+		CallerApp: api.CallerApp,
+	})
 	if err != nil {
 		return err
 	}

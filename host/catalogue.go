@@ -10,6 +10,7 @@ import (
 	abiconfiguration "github.com/mrt-wasm/mrt-wasm/abi/configuration"
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	abiinvoke "github.com/mrt-wasm/mrt-wasm/abi/invoke"
+	abilock "github.com/mrt-wasm/mrt-wasm/abi/lock"
 	abilog "github.com/mrt-wasm/mrt-wasm/abi/log"
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
 	abisecret "github.com/mrt-wasm/mrt-wasm/abi/secret"
@@ -43,6 +44,7 @@ func providers() []provider {
 		{"binding", componentLine("bindings", false), abibinding.OutputFuncs(nil)},
 		{"secret", componentLine("secretstores", true), abisecret.StoreFuncs(nil)},
 		{"configuration", componentLine("configuration", true), abiconfiguration.StoreFuncs(nil)},
+		{"lock", componentLine("lock", true), abilock.StoreFuncs(nil)},
 		{"actor", "spec.actors", slices.Concat(abiactor.ContextFuncs(nil), abiactor.StateFuncs(nil), abiactor.TimersFuncs(nil), abiactor.RemindersFuncs(nil))},
 		{"actor", "", abiactor.ClientFuncs(nil)},
 	}, append(wasiProviders(), standardProviders()...)...)

@@ -10,6 +10,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
+	"github.com/mrt-wasm/mrt-wasm/host/lock"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
 	"github.com/mrt-wasm/mrt-wasm/host/secret"
@@ -60,14 +61,15 @@ type Drivers struct {
 	PubSub        component.Set[pubsub.Broker]
 	Secret        component.Set[secret.Store]
 	Configuration component.Set[configuration.Store]
+	Lock          component.Set[lock.Store]
 	Binding       component.Set[binding.Binding]
 	Middleware    component.Set[http.Middleware]
 }
 
 // Describe documents all drivers, sorted by kind and type.
 func (d Drivers) Describe() []component.Description {
-	return slices.Concat(d.Binding.Describe(), d.Configuration.Describe(), d.Middleware.Describe(), d.PubSub.Describe(),
-		d.Secret.Describe(), d.State.Describe())
+	return slices.Concat(d.Binding.Describe(), d.Configuration.Describe(), d.Lock.Describe(), d.Middleware.Describe(),
+		d.PubSub.Describe(), d.Secret.Describe(), d.State.Describe())
 }
 
 // Loader gives the wasm of an app.

@@ -88,6 +88,29 @@ metadata: {name: configstore}
 spec: {type: configuration.redis, version: v1, metadata: [{name: redisHost, value: 'REDIS'}, REDIS5]}
 ---
 apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: lockstore}
+spec: {type: lock.redis, version: v1, metadata: [{name: redisHost, value: 'REDIS'}, REDIS6]}
+auth: {secretStore: vault}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: orders}
+spec: {type: state.postgresql, version: v2, metadata: [PG1]}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: database}
+spec: {type: bindings.postgresql, version: v1, metadata: [{name: connectionString, value: 'PGPLAIN'}, PG2]}
+auth: {secretStore: vault}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: rabbit}
+spec: {type: pubsub.rabbitmq, version: v1, metadata: [RABBIT1]}
+auth: {secretStore: vault}
+---
+apiVersion: dapr.io/v1alpha1
 kind: HTTPEndpoint
 metadata: {name: payments}
 spec: {baseUrl: UPSTREAM, headers: [HEADER1, HEADER2]}
@@ -99,6 +122,8 @@ type stage struct {
 	redis    *testserver.RedisServer
 	nats     *testserver.NATSServer
 	vault    *testserver.VaultServer
+	postgres *testserver.PostgresServer
+	rabbit   *testserver.RabbitMQServer
 	upstream *httptest.Server
 	manifest string
 	// hmac is the webhook's secret.
@@ -110,6 +135,8 @@ func (s *stage) stop() {
 	s.redis.Stop()
 	s.nats.Stop()
 	s.vault.Stop()
+	s.postgres.Stop()
+	s.rabbit.Stop()
 	s.upstream.Close()
 }
 
@@ -119,9 +146,11 @@ func newStage(t *testing.T, l *leaks) *stage {
 	s := &stage{
 		redis: testserver.Redis(t, "--requirepass", redisPassword),
 		nats:  testserver.NATS(t, "--user", "shop", "--pass", natsPassword),
-		vault: testserver.Vault(t),
-		hmac:  l.plant("secret of the webhook"),
+		vault: testserver.Vault(t), postgres: testserver.Postgres(t), rabbit: testserver.RabbitMQ(t),
+		hmac: l.plant("secret of the webhook"),
 	}
+	l.know("PostgreSQL password", s.postgres.Password)
+	l.know("RabbitMQ password", s.rabbit.Password)
 	s.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Token") == "" && r.Header.Get("Authorization") == "" {
 			t.Errorf("%s %s: the credential is missing", r.Method, r.URL.Path)
@@ -161,7 +190,9 @@ func newStage(t *testing.T, l *leaks) *stage {
 		"TOKEN", put(env, "vaultToken", token),
 		"REDIS1", put(ref, "redisPassword", redisPassword), "REDIS2", put(env, "redisPassword", redisPassword),
 		"REDIS3", put(value, "redisPassword", redisPassword), "REDIS4", put(env, "redisPassword", redisPassword),
-		"REDIS5", put(value, "redisPassword", redisPassword), "'REDIS'", "'"+s.redis.Addr+"'",
+		"REDIS5", put(value, "redisPassword", redisPassword), "REDIS6", put(ref, "redisPassword", redisPassword), "'REDIS'", "'"+s.redis.Addr+"'",
+		"PG1", put(env, "connectionString", s.postgres.DSN()), "PG2", put(ref, "password", s.postgres.Password),
+		"PGPLAIN", strings.Replace(s.postgres.DSN(), "password="+s.postgres.Password, "", 1), "RABBIT1", put(ref, "connectionString", s.rabbit.URL()),
 		"ENCRYPTION", put(ref, "primaryEncryptionKey", l.plant("encryption key")),
 		"NATS1", put(ref, "natsURL", "nats://shop:"+natsPassword+"@"+natsAddr), "NATS2", put(ref, "password", natsPassword), "NATSURL", s.nats.URL,
 		"{name: path, value: /signed}, WEBHOOK", "{name: path, value: /signed}, "+put(ref, "secret", s.hmac),
@@ -194,6 +225,11 @@ func TestCredentialsOfWhatRuns(t *testing.T) {
 		{"GET /v1.0/state/statestore/k", 200},
 		{`POST /v1.0/state/sealed [{"key":"k","value":1}]`, 204},
 		{"GET /v1.0/state/sealed/k", 200},
+		{`POST /v1.0/state/orders [{"key":"k","value":1}]`, 204},
+		{"GET /v1.0/state/orders/k", 200},
+		{`POST /v1.0/bindings/database {"operation":"query","metadata":{"sql":"SELECT 1"}}`, 200},
+		{`POST /v1.0/bindings/database {"operation":"query","metadata":{"sql":"SELECT none"}}`, 500},
+		{"POST /v1.0/publish/rabbit/t {}", 204},
 		{"POST /v1.0/publish/pubsub/t {}", 204},
 		{"POST /v1.0/publish/stream/t {}", 204},
 		{`POST /v1.0/bindings/nats {"operation":"create","data":"x"}`, 204},
@@ -202,6 +238,8 @@ func TestCredentialsOfWhatRuns(t *testing.T) {
 		{`POST /v1.0/bindings/hook {"operation":"get","metadata":{"X-Other":"` + header + `"}}`, 500},
 		{`POST /v1.0/bindings/hook {"operation":"get","metadata":{"path":"../x"}}`, 500},
 		{"GET /v1.0/configuration/configstore?key=absent", 204},
+		{`POST /v1.0-alpha1/lock/lockstore {"resourceId":"r","lockOwner":"o","expiryInSeconds":3600}`, 200},
+		{`POST /v1.0-alpha1/unlock/lockstore {"resourceId":"r","lockOwner":"o"}`, 200},
 		{"GET /v1.0/secrets/vault/none", 500},
 		{"POST /v1.0/invoke/payments/method/pay {}", 502},
 	}

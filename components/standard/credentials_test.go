@@ -144,48 +144,14 @@ func field(t *testing.T, how, name, value string) (yaml, secret string) {
 	}
 }
 
-// fails are components that cannot start, each with one credential, for which SECRET stands.
-var fails = []struct {
-	name, typ, fields, secret, value string
-	// fatal tells that a host does not start with it; other failures show when the component is used.
-	fatal bool
-	// quoted tells that errors may quote the value where it was not given as a secret.
-	quoted bool
-}{
-	{"redis refuses the password", "state.redis", "{name: redisHost, value: REDIS}", "redisPassword", "SECRET", true, false},
-	{"redis is down", "state.redis", "{name: redisHost, value: '127.0.0.1:1'}", "redisPassword", "SECRET", true, false},
-	{"redis as URL", "state.redis", "{name: enableTLS, value: false}", "redisHost", "redis://shop:SECRET@127.0.0.1:1", true, false},
-	{"redis key that is none", "state.redis", "{name: redisHost, value: REDIS}, {name: enableTLS, value: true}, {name: clientCert, value: x}", "clientKey", "SECRET", true, false},
-	{"a number that is none", "state.redis", "{name: redisHost, value: REDIS}", "poolSize", "SECRET", true, true},
-	{"encryption key that is none", "state.sqlite", "{name: connectionString, value: DIR/s.db}", "primaryEncryptionKey", "notHex-SECRET", true, false},
-	{"pubsub.redis", "pubsub.redis", "{name: redisHost, value: REDIS}", "redisPassword", "SECRET", true, false},
-	{"bindings.redis", "bindings.redis", "{name: redisHost, value: REDIS}", "redisPassword", "SECRET", true, false},
-	{"configuration.redis", "configuration.redis", "{name: redisHost, value: REDIS}", "redisPassword", "SECRET", true, false},
-	{"jetstream refuses the token", "pubsub.jetstream", "{name: natsURL, value: NATS}", "token", "SECRET", true, false},
-	{"jetstream refuses the URL", "pubsub.jetstream", "{name: name, value: x}", "natsURL", "nats://shop:SECRET@NATSADDR", true, false},
-	{"jetstream URL that is none", "pubsub.jetstream", "{name: name, value: x}", "natsURL", "nats://shop:SECRET@NATSADDR:x:y", true, false},
-	{"jetstream seed that is none", "pubsub.jetstream", "{name: natsURL, value: NATS}, {name: jwt, value: x}", "seedKey", "SECRET", true, false},
-	{"jetstream JWT that is none", "pubsub.jetstream", "{name: natsURL, value: NATS}, {name: seedKey, value: x}", "jwt", "SECRET", true, false},
-	{"jetstream key that is none", "pubsub.jetstream", "{name: natsURL, value: NATS}, {name: tls_client_cert, value: x}", "tls_client_key", "SECRET", true, false},
-	{"nats refuses the password", "bindings.nats", "{name: natsURL, value: NATS}, {name: subject, value: s}, {name: username, value: shop}", "password", "SECRET", true, false},
-	{"nats refuses the URL", "bindings.nats", "{name: subject, value: s}", "natsURL", "nats://shop:SECRET@NATSADDR", true, false},
-	{"http key that is none", "bindings.http", "{name: url, value: 'http://127.0.0.1:1'}, {name: MTLSClientCert, value: x}", "MTLSClientKey", "SECRET", true, false},
-	{"http URL that is none", "bindings.http", "{name: errorIfNot2XX, value: true}", "url", "ftp://shop:SECRET@127.0.0.1:x", true, false},
-	{"http token without header", "bindings.http", "{name: url, value: 'http://127.0.0.1:1'}", "securityToken", "SECRET", false, false},
-	{"webhook", "bindings.webhook", "{name: path, value: nopath}", "secret", "SECRET", true, false},
-	{"vault is down", "secretstores.hashicorp.vault", "{name: vaultAddr, value: 'http://127.0.0.1:1'}", "vaultToken", "SECRET", false, false},
-	{"vault refuses the token", "secretstores.hashicorp.vault", "{name: vaultAddr, value: VAULT}", "vaultToken", "SECRET", false, false},
-	{"vault URL that is none", "secretstores.hashicorp.vault", "{name: vaultToken, value: x}", "vaultAddr", "http://shop:SECRET@127.0.0.1:x", true, false},
-}
-
 // TestCredentialsOfWhatCannotStart: a component that does not start says why without the credentials that it was given,
 // whichever way it was given them: in the error, in the log at level debug, and in what the API tells.
 func TestCredentialsOfWhatCannotStart(t *testing.T) {
 	l := newLeaks()
 	redis := testserver.Redis(t, "--requirepass", l.plant("password at the server"))
 	nats := testserver.NATS(t, "--user", "shop", "--pass", l.plant("password at the server"))
-	vault := testserver.Vault(t)
-	servers := strings.NewReplacer("REDIS", "'"+redis.Addr+"'", "NATSADDR", strings.TrimPrefix(nats.URL, "nats://"), "NATS", nats.URL, "VAULT", vault.URL)
+	vault, postgres := testserver.Vault(t), testserver.Postgres(t)
+	servers := strings.NewReplacer("REDIS", "'"+redis.Addr+"'", "PGPORT", postgres.Port, "NATSADDR", strings.TrimPrefix(nats.URL, "nats://"), "NATS", nats.URL, "VAULT", vault.URL)
 	for turn, how := range []string{"value", "envRef", "secretKeyRef"} {
 		head := strings.ReplaceAll(brokenHead, "EXPORTER", l.plant("header of the exporter"))
 		let, secrets := head, []string{}
@@ -247,13 +213,17 @@ spec: {type: secretstores.local.file, version: v1, metadata: [{name: secretsFile
 `
 
 func broken(name, typ, fields string, ignore bool) string {
+	typ, version, found := strings.Cut(typ, "/")
+	if !found {
+		version = "v1"
+	}
 	return fmt.Sprintf(`---
 apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata: {name: %s}
-spec: {type: %s, version: v1, initTimeout: 200ms, ignoreErrors: %t, metadata: [%s]}
+spec: {type: %s, version: %s, initTimeout: 200ms, ignoreErrors: %t, metadata: [%s]}
 auth: {secretStore: local}
-`, name, typ, ignore, fields)
+`, name, typ, version, ignore, fields)
 }
 
 // callsOf are calls of the API that use a component.
@@ -264,6 +234,7 @@ func callsOf(typ, name string) []string {
 		"pubsub":        {"POST /v1.0/publish/" + name + "/t {}"},
 		"bindings":      {`POST /v1.0/bindings/` + name + ` {"operation":"create","data":"x","metadata":{"key":"k"}}`, `POST /v1.0/bindings/` + name + ` {"operation":"get","metadata":{"key":"k"}}`},
 		"configuration": {"GET /v1.0/configuration/" + name + "?key=k"},
+		"lock":          {`POST /v1.0-alpha1/lock/` + name + ` {"resourceId":"r","lockOwner":"o","expiryInSeconds":1}`},
 		"secretstores":  {"GET /v1.0/secrets/" + name + "/k", "GET /v1.0/secrets/" + name + "/bulk"},
 	}[block]
 }

@@ -17,7 +17,7 @@ func TestLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := [3]int{len(m.Components), len(m.Subscriptions), len(m.HTTPEndpoints)}, [3]int{13, 2, 1}; got != want {
+	if got, want := [3]int{len(m.Components), len(m.Subscriptions), len(m.HTTPEndpoints)}, [3]int{14, 2, 1}; got != want {
 		t.Errorf("components, subscriptions and endpoints: got %v, want %v", got, want)
 	}
 }

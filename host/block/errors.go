@@ -19,6 +19,9 @@ func (e *ErrOverloaded) Error() string {
 	return fmt.Sprintf("app %s: queue is full (spec.limits.queue); try again after %s", e.App, e.RetryAfter)
 }
 
+// Overloaded is RetryAfter, for drivers, which know the error by this method.
+func (e *ErrOverloaded) Overloaded() time.Duration { return e.RetryAfter }
+
 // APIError is an error of the HTTP API in Dapr's form.
 type APIError struct {
 	// Status is the HTTP status.

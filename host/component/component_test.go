@@ -102,6 +102,48 @@ func TestNewSetRefuses(t *testing.T) {
 	}
 }
 
+func TestWith(t *testing.T) {
+	named := func(who string, err error) func(context.Context, Config) (*fake, error) {
+		return func(_ context.Context, cfg Config) (*fake, error) {
+			cfg.Name = who
+			return &fake{cfg: cfg}, err
+		}
+	}
+	set, err := NewSet("state",
+		Spec[*fake]{Type: "state.a", Aliases: []string{"state.aa"}, Doc: "d", New: named("native", nil)},
+		Spec[*fake]{Type: "state.c", Doc: "d", New: named("native", Permanent(errors.Join(Elsewhere(errors.New("metadata field useIAM: this binary has no cloud SDK")))))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err = set.With(
+		Spec[*fake]{Type: "state.a", Aliases: []string{"state.aaa"}, Doc: "d", Versions: []string{"v1", "v2"}, New: named("other", nil)},
+		Spec[*fake]{Type: "state.b", Aliases: []string{"state.aa", "state.bb"}, Doc: "d", New: named("other", nil)},
+		Spec[*fake]{Type: "state.c", Doc: "d", New: named("other", nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ typ, version, want string }{
+		{"state.a", "v1", "native"},
+		{"state.a", "", "native"},
+		{"state.aa", "v1", "native"},
+		{"state.aaa", "v1", "other"},
+		{"state.a", "v2", "other"},
+		{"state.b", "v1", "other"},
+		{"state.bb", "v1", "other"},
+		{"state.c", "v1", "other"},
+	} {
+		spec, ok := set.Lookup(tt.typ)
+		if !ok || !spec.Supports(tt.version) {
+			t.Errorf("%s %s is not there", tt.typ, tt.version)
+			continue
+		}
+		got, err := spec.New(t.Context(), Config{Version: tt.version, Log: slog.New(slog.DiscardHandler)})
+		if err != nil || got.cfg.Name != tt.want {
+			t.Errorf("%s %s: got %v, %v; want %s", tt.typ, tt.version, got.cfg.Name, err, tt.want)
+		}
+	}
+}
+
 func newManager(t *testing.T, closed *[]string, decls ...Decl) (*Manager[*fake], error) {
 	t.Helper()
 	failures := 2

@@ -97,6 +97,82 @@ func NewSet[T any](kind string, specs ...Spec[T]) (Set[T], error) {
 	return s, errors.Join(errs...)
 }
 
+// With adds drivers of another collection, for example one that is large and in a binary of its own. A driver that the set
+// has already, by type or alias, takes precedence; the added one of the same type is asked when the first one's error says
+// that it cannot do what the metadata asks for (ErrElsewhere), or has no such version.
+func (s Set[T]) With(specs ...Spec[T]) (Set[T], error) {
+	var merged []Spec[T]
+	taken := map[string]int{} // name: index in merged
+	for _, typ := range s.types {
+		spec := s.byType[typ]
+		for _, name := range append([]string{spec.Type}, spec.Aliases...) {
+			taken[name] = len(merged)
+		}
+		merged = append(merged, spec)
+	}
+	for _, spec := range specs {
+		i, native := taken[spec.Type]
+		if native {
+			merged[i] = merged[i].orElse(spec)
+		}
+		spec.Aliases = slices.DeleteFunc(slices.Clone(spec.Aliases), func(name string) bool {
+			_, dup := taken[name]
+			return dup
+		})
+		switch {
+		case !native:
+			merged = append(merged, spec)
+		case len(spec.Aliases) > 0: // names that only the added one has, for what only it is made for
+			spec.Type, spec.Aliases = spec.Aliases[0], spec.Aliases[1:]
+			merged = append(merged, spec)
+		}
+	}
+	return NewSet(s.kind, merged...)
+}
+
+// orElse is spec with another driver of the same type behind it.
+func (s Spec[T]) orElse(other Spec[T]) Spec[T] {
+	first, versions := s, s.Versions
+	if len(versions) == 0 {
+		versions = []string{"v1"}
+	}
+	s.Versions = slices.Clone(versions)
+	for _, v := range other.Versions {
+		if !slices.Contains(versions, v) {
+			s.Versions = append(s.Versions, v)
+		}
+	}
+	s.Further = s.Further || other.Further
+	s.New = func(ctx context.Context, cfg Config) (T, error) {
+		if !first.Supports(cfg.Version) {
+			return other.New(ctx, cfg)
+		}
+		driver, err := first.New(ctx, cfg)
+		if errors.Is(err, ErrElsewhere) && other.Supports(cfg.Version) {
+			cfg.Log.Debug("another driver of this type is taken", "because", err)
+			return other.New(ctx, cfg)
+		}
+		return driver, err
+	}
+	return s
+}
+
+// ErrElsewhere is in the error of a driver that cannot do what the metadata asks for, but for which a larger binary may have
+// another driver of the same type.
+var ErrElsewhere = errors.New("another driver of this type may do it")
+
+// Elsewhere marks err with ErrElsewhere and leaves its text, which says where to go. It is for what the standard binary has no
+// libraries for, such as to sign in at a cloud.
+func Elsewhere(err error) error { return elsewhere{err} }
+
+type elsewhere struct{ error }
+
+// Is tells that the error is an ErrElsewhere.
+func (elsewhere) Is(target error) bool { return target == ErrElsewhere }
+
+// Unwrap gives the cause.
+func (e elsewhere) Unwrap() error { return e.error }
+
 // Kind is the first part of the type names, for example "state".
 func (s Set[T]) Kind() string { return s.kind }
 

@@ -91,8 +91,8 @@ func (c *Component) FieldPos(names ...string) Pos {
 // blocks are the first parts of Dapr's component types, and which of them this host has.
 func blocks() map[string]bool {
 	return map[string]bool{
-		"state": true, "pubsub": true, "bindings": true, "configuration": true, "secretstores": true, "middleware": true,
-		"conversation": false, "crypto": false, "lock": false, "nameresolution": false,
+		"state": true, "pubsub": true, "bindings": true, "configuration": true, "secretstores": true, "middleware": true, "lock": true,
+		"conversation": false, "crypto": false, "nameresolution": false,
 	}
 }
 

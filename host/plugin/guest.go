@@ -11,6 +11,7 @@ import (
 	abibinding "github.com/mrt-wasm/mrt-wasm/abi/binding"
 	abiconfiguration "github.com/mrt-wasm/mrt-wasm/abi/configuration"
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
+	abilock "github.com/mrt-wasm/mrt-wasm/abi/lock"
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
 	abisecret "github.com/mrt-wasm/mrt-wasm/abi/secret"
 	abistate "github.com/mrt-wasm/mrt-wasm/abi/state"
@@ -37,6 +38,7 @@ func offers() []offer {
 		{"binding", "bindings", abibinding.OutputFuncs(nil)},
 		{"secret", "secretstores", abisecret.StoreFuncs(nil)},
 		{"configuration", "configuration", abiconfiguration.StoreFuncs(nil)},
+		{"lock", "lock", abilock.StoreFuncs(nil)},
 	}
 }
 

@@ -231,7 +231,7 @@ func TestActors(t *testing.T) {
 func TestBindFindsPolicies(t *testing.T) {
 	defaults := `spec:
   policies:
-    timeouts: {DefaultTimeoutPolicy: 1s, DefaultStatestoreComponentOutboundTimeoutPolicy: 2s, DefaultAppTimeoutPolicy: 3s}
+    timeouts: {DefaultTimeoutPolicy: 1s, DefaultStatestoreComponentOutboundTimeoutPolicy: 2s, DefaultAppTimeoutPolicy: 3s, DefaultLockComponentOutboundTimeoutPolicy: 4s}
     retries: {DefaultComponentInboundRetryPolicy: {maxRetries: 1}}
 `
 	p := load(t, defaults)
@@ -240,6 +240,7 @@ func TestBindFindsPolicies(t *testing.T) {
 		want names
 	}{
 		{get, names{Timeout: "DefaultStatestoreComponentOutboundTimeoutPolicy"}},
+		{chain.Op{Direction: chain.Outbound, Block: "lock", Name: "try-lock", Target: "lockstore", Type: "lock.redis", App: "a"}, names{Timeout: "DefaultLockComponentOutboundTimeoutPolicy"}},
 		{handle, names{Timeout: "DefaultTimeoutPolicy", Retry: "DefaultComponentInboundRetryPolicy"}},
 		{call, names{Timeout: "DefaultAppTimeoutPolicy"}},
 		{turn, names{Timeout: "DefaultTimeoutPolicy"}},

@@ -36,6 +36,8 @@ func (c componentCheck) run(drivers host.Drivers) manifest.Diagnostics {
 		return checkAgainst(drivers.Secret, c)
 	case drivers.Configuration.Kind():
 		return checkAgainst(drivers.Configuration, c)
+	case drivers.Lock.Kind():
+		return checkAgainst(drivers.Lock, c)
 	case drivers.Binding.Kind():
 		return checkAgainst(drivers.Binding, c)
 	case drivers.Middleware.Kind():

@@ -28,7 +28,6 @@ func newRoot(drivers host.Drivers) *cobra.Command {
 		RunE:          group,
 	}
 	root.SetHelpCommand(newHelp(root))
-	root.SetVersionTemplate("mrt-wasm {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newRun(drivers), newBuild(drivers), newNew(), newTestComponent(drivers), newValidate(drivers), newInspect(), newComponents(drivers), newBindgen(),

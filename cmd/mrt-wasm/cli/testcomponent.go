@@ -66,7 +66,7 @@ func newTestComponent(drivers host.Drivers) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.kind, "kind", "", "state, pubsub, binding, secret, configuration or middleware (default: what the module exports)")
+	f.StringVar(&c.kind, "kind", "", "state, pubsub, binding, secret, configuration, lock or middleware (default: what the module exports)")
 	f.StringToStringVar(&c.metadata, "metadata", nil, "metadata field of the component, NAME=VALUE; may be repeated")
 	f.StringToStringVar(&c.components, "component", nil, "component that is granted to the module, NAME=TYPE; may be repeated")
 	f.StringVar(&c.run, "run", "", "run only the tests whose names match this pattern, as go test -run")
@@ -86,7 +86,7 @@ func newTestComponent(drivers host.Drivers) *cobra.Command {
 func kindTypes() map[string]string {
 	return map[string]string{
 		"state": "state.wasm", "pubsub": "pubsub.wasm", "binding": "bindings.wasm", "secret": "secretstores.wasm",
-		"configuration": "configuration.wasm", "middleware": "middleware.http.wasm",
+		"configuration": "configuration.wasm", "lock": "lock.wasm", "middleware": "middleware.http.wasm",
 	}
 }
 
@@ -135,7 +135,7 @@ func (c *componentTest) load(ctx context.Context, path string) ([]byte, error) {
 func kindOf(path string, wasm []byte) (string, error) {
 	for kind, driver := range map[string]string{
 		"state": "mrt:state/driver@", "pubsub": "mrt:pubsub/driver@", "secret": "mrt:secret/driver@",
-		"configuration": "mrt:configuration/driver@", "binding": "mrt:binding/output-driver@", "middleware": "mrt:http/middleware@",
+		"configuration": "mrt:configuration/driver@", "lock": "mrt:lock/driver@", "binding": "mrt:binding/output-driver@", "middleware": "mrt:http/middleware@",
 	} {
 		if bytes.Contains(wasm, []byte(driver)) {
 			return kind, nil

@@ -12,6 +12,8 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/configuration/configurationtest"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/http/httptest"
+	"github.com/mrt-wasm/mrt-wasm/host/lock"
+	"github.com/mrt-wasm/mrt-wasm/host/lock/locktest"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub/pubsubtest"
 	"github.com/mrt-wasm/mrt-wasm/host/secret"
@@ -30,6 +32,8 @@ func (c *componentTest) suite() (func(t *testing.T), error) {
 		return c.pubsub, nil
 	case "binding":
 		return c.binding, nil
+	case "lock":
+		return c.lock, nil
 	case "middleware":
 		return c.middleware, nil
 	case "secret":
@@ -52,6 +56,14 @@ func (c *componentTest) state(t *testing.T) {
 		s, _ := driver[state.Store](t, c, nil)
 		return s
 	}, statetest.Caps{BadETag: c.badETag, Tag: c.tag})
+}
+
+// lock opens a host for each store: whether they share anything depends on the module.
+func (c *componentTest) lock(t *testing.T) {
+	locktest.Run(t, func(t *testing.T) lock.Store {
+		s, _ := driver[lock.Store](t, c, nil)
+		return s
+	}, locktest.Caps{Alone: true})
 }
 
 func (c *componentTest) middleware(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/natsconn"
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 )
@@ -27,7 +27,8 @@ var Spec = component.Spec[binding.Binding]{
 Operations: create publishes, and request waits for a reply. The request's metadata: subject takes the place of the
 component's; what begins with a capital letter is a header. As an input, the answer of the handler goes to a sender
 that asked for a reply. Plain NATS keeps nothing: a message is lost that nobody reads, or whose handler failed. With
-jetstream: true messages are kept until they are handled, and delivered again after a failure.`,
+jetstream: true messages are kept until they are handled, and delivered again after a failure; there is no other type for
+JetStream.`,
 	Fields: func() any { return &settings{} },
 	New:    open,
 }
@@ -37,84 +38,28 @@ func open(ctx context.Context, cfg component.Config) (binding.Binding, error) {
 	if err := cfg.Decode(s); err != nil {
 		return nil, err
 	}
-	if err := s.check(cfg); err != nil {
+	if err := s.check(); err != nil {
 		return nil, component.Permanent(err)
 	}
-	c := &conn{s: s, name: cfg.Name, log: cfg.Log}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
+	c := &conn{s: s, name: cfg.Name, log: natsconn.Log(cfg)}
 	var err error
-	if c.nc, err = connect(ctx, s, cfg, c.log); err != nil {
+	if c.nc, err = natsconn.Dial(ctx, &s.Settings, cfg); err != nil {
 		return nil, err
 	}
 	if s.JetStream {
 		if err := c.openStream(ctx); err != nil {
-			c.nc.Close()
+			c.nc.Conn.Close()
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
-func connect(ctx context.Context, s *settings, cfg component.Config, log *slog.Logger) (*nats.Conn, error) {
-	opts, err := s.options()
-	if err != nil {
-		return nil, component.Permanent(err)
-	}
-	where := hide(s.URL)
-	if s.URL == "" {
-		if cfg.Embedded == nil {
-			return nil, component.Permanent(errors.New("metadata field natsURL is missing and this host has no embedded NATS server"))
-		}
-		server, err := cfg.Embedded.NATS(ctx)
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, nats.InProcessServer(server))
-		where = "the embedded server"
-	}
-	timeout := nats.DefaultTimeout
-	if end, ok := ctx.Deadline(); ok {
-		timeout = max(time.Until(end), time.Millisecond)
-	}
-	opts = append(opts, nats.Timeout(timeout),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				log.Warn("connection to the NATS server is lost; connecting again", "error", err)
-			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }))
-	nc, err := nats.Connect(s.URL, opts...)
-	_, unreadable := errors.AsType[*url.Error](err)
-	switch {
-	case err == nil:
-		return nc, nil
-	case unreadable: // the error quotes the URL, which may have a password
-		return nil, component.Permanent(errors.New("metadata field natsURL: want nats://host:port, several separated by commas; what is there cannot be read as URLs"))
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return nil, component.Permanent(fmt.Errorf("NATS server %s refuses the credentials; check token, username, jwt or credentialsFile: %w", where, err))
-	default:
-		return nil, fmt.Errorf("NATS server %s does not answer; check natsURL and that the server runs: %w", where, err)
-	}
-}
-
-// hide leaves out the user information of URLs.
-func hide(urls string) string {
-	parts := strings.Split(urls, ",")
-	for i, u := range parts {
-		if scheme, rest, ok := strings.Cut(u, "://"); ok {
-			parts[i] = scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
-		}
-	}
-	return strings.Join(parts, ",")
-}
-
 type conn struct {
 	s    *settings
 	name string
 	log  *slog.Logger
-	nc   *nats.Conn
+	nc   *natsconn.Conn
 	// js and stream are nil without JetStream.
 	js     jetstream.JetStream
 	stream jetstream.Stream
@@ -184,19 +129,15 @@ func (c *conn) publish(ctx context.Context, msg *nats.Msg) error {
 	if err := c.nc.PublishMsg(msg); err != nil {
 		return err
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	return c.nc.FlushWithContext(ctx)
-}
-
-// bounded gives calls of the server an end where the caller has set none.
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	const most = 30 * time.Second
-	return context.WithTimeout(ctx, most)
+	return c.nc.Do(ctx, c.nc.FlushWithContext)
 }
 
 func (c *conn) store(ctx context.Context, msg *nats.Msg) (*binding.Reply, error) {
-	ack, err := c.js.PublishMsg(ctx, msg)
+	var ack *jetstream.PubAck
+	err := c.nc.Do(ctx, func(ctx context.Context) (err error) {
+		ack, err = c.js.PublishMsg(ctx, msg)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -204,9 +145,16 @@ func (c *conn) store(ctx context.Context, msg *nats.Msg) (*binding.Reply, error)
 }
 
 func (c *conn) request(ctx context.Context, msg *nats.Msg) (*binding.Reply, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	answer, err := c.nc.RequestMsgWithContext(ctx, msg)
+	// Who answers is a program that may take its time.
+	most := 30 * time.Second
+	if end, ok := ctx.Deadline(); ok {
+		most = time.Until(end) + time.Second // ctx itself is the end
+	}
+	var answer *nats.Msg
+	err := c.nc.Within(ctx, most, func(ctx context.Context) (err error) {
+		answer, err = c.nc.RequestMsgWithContext(ctx, msg)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -239,15 +187,7 @@ func (c *conn) failure(ctx context.Context, subject string, err error) error {
 	case errors.Is(err, jetstream.ErrNoStreamResponse):
 		return fmt.Errorf("%w: no stream takes subject %q", binding.ErrUnavailable, subject)
 	}
-	for _, target := range []error{
-		nats.ErrTimeout, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded,
-		nats.ErrDisconnected, nats.ErrNoServers, nats.ErrStaleConnection, context.DeadlineExceeded,
-	} {
-		if errors.Is(err, target) {
-			return fmt.Errorf("%w: %w", binding.ErrUnavailable, err)
-		}
-	}
-	if api, ok := errors.AsType[jetstream.JetStreamError](err); ok && api.APIError() != nil && api.APIError().Code == 503 {
+	if natsconn.Unavailable(err) {
 		return fmt.Errorf("%w: %w", binding.ErrUnavailable, err)
 	}
 	return err
@@ -255,23 +195,14 @@ func (c *conn) failure(ctx context.Context, subject string, err error) error {
 
 // Ping makes a round trip to the server.
 func (c *conn) Ping(ctx context.Context) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	if err := c.nc.FlushWithContext(ctx); err != nil {
+	if err := c.nc.Do(ctx, c.nc.FlushWithContext); err != nil {
 		return fmt.Errorf("%w: %w", binding.ErrUnavailable, err)
 	}
 	return nil
 }
 
 func (c *conn) Close(ctx context.Context) error {
-	defer c.nc.Close()
-	if !c.nc.IsConnected() {
-		return nil
-	}
-	// Acknowledgements and replies are on their way.
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := c.nc.FlushWithContext(ctx); err != nil {
+	if err := c.nc.Close(ctx); err != nil {
 		return fmt.Errorf("the last acknowledgements may be lost and their messages delivered again: %w", err)
 	}
 	return nil

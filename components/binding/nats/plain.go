@@ -44,9 +44,7 @@ func (c *conn) readPlain(ctx context.Context, consumer string, h binding.Handler
 	}
 	r.sub = sub
 	sub.SetClosedHandler(func(string) { close(r.gone) })
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	if err := c.nc.FlushWithContext(ctx); err != nil {
+	if err := c.nc.Do(ctx, c.nc.FlushWithContext); err != nil {
 		_ = sub.Unsubscribe()
 		return nil, c.failure(ctx, c.s.Subject, err)
 	}

@@ -1,21 +1,21 @@
 package nats
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/mrt-wasm/mrt-wasm/host/component"
+	"github.com/mrt-wasm/mrt-wasm/components/internal/natsconn"
 )
 
 // settings are the metadata fields.
 type settings struct {
-	URL         string        `metadata:"natsURL" alias:"url" doc:"servers as nats://host:port, several separated by commas; without it the embedded server is used"`
+	natsconn.Settings
+	natsconn.API
+
 	Subject     string        `metadata:"subject,required" doc:"subject that is read and that create publishes to; wildcards only for reading"`
 	JetStream   bool          `metadata:"jetstream" default:"false" doc:"read and publish by a stream, which keeps messages until they are handled"`
 	Queue       string        `metadata:"queueGroupName" alias:"queueGroup" doc:"readers of the same group share the messages; default the app's name"`
@@ -27,33 +27,14 @@ type settings struct {
 	InMemory    bool          `metadata:"memoryStorage" default:"false" doc:"with jetstream: keep a created stream in memory: lost when the server stops"`
 	Replicas    int64         `metadata:"replicas" default:"1" doc:"with jetstream: replicas of a created stream"`
 	Concurrency int64         `metadata:"concurrency" default:"10" doc:"messages that are handled at once, per app; 1 keeps their order"`
-	Name        string        `metadata:"name" doc:"name of the connection at the server; default mrt-wasm and the component's name"`
-	Token       string        `metadata:"token,secret" doc:"authentication by token"`
-	User        string        `metadata:"username" doc:"authentication by user, with password"`
-	Password    string        `metadata:"password,secret" doc:"password of the user"`
-	JWT         string        `metadata:"jwt,secret" doc:"authentication by a user's JWT, with seedKey"`
-	Seed        string        `metadata:"seedKey,secret" doc:"seed of the user's nkey, with jwt"`
-	Credentials string        `metadata:"credentialsFile" doc:"path of a file with JWT and seed, as nsc writes it"`
-	RootCA      string        `metadata:"tls_ca_cert" doc:"path of a file with the authorities to trust, as PEM"`
-	ClientCert  string        `metadata:"tls_client_cert" doc:"client certificate as PEM or the path of a file, with tls_client_key"`
-	ClientKey   string        `metadata:"tls_client_key,secret" doc:"key of the client certificate as PEM or the path of a file"`
 }
 
 // check completes the settings; the error lists all that is wrong.
-func (s *settings) check(cfg component.Config) error {
-	var errs []error
+func (s *settings) check() error {
+	errs := []error{s.Settings.Check(), s.API.Check()}
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if why := badSubject(s.Subject, true); why != "" {
 		bad("metadata field subject: want a NATS subject, which %s; found %q", why, s.Subject)
-	}
-	for _, pair := range []struct{ a, b, names string }{
-		{s.JWT, s.Seed, "jwt and seedKey"},
-		{s.User, s.Password, "username and password"},
-		{s.ClientCert, s.ClientKey, "tls_client_cert and tls_client_key"},
-	} {
-		if (pair.a == "") != (pair.b == "") {
-			bad("metadata fields %s: want both or none", pair.names)
-		}
 	}
 	if _, err := s.deliverPolicy(); err != nil {
 		errs = append(errs, err)
@@ -65,9 +46,6 @@ func (s *settings) check(cfg component.Config) error {
 		if strings.ContainsAny(name, ".*>/\\ \t\r\n") {
 			bad("metadata field %s: want a name without dots, wildcards, slashes and spaces; found %q", field, name)
 		}
-	}
-	if s.Name == "" {
-		s.Name = "mrt-wasm " + cfg.Name
 	}
 	return errors.Join(errs...)
 }
@@ -101,42 +79,4 @@ func badSubject(s string, wild bool) string {
 		}
 	}
 	return ""
-}
-
-// options gives the connection's options.
-func (s *settings) options() ([]nats.Option, error) {
-	opts := []nats.Option{
-		nats.Name(s.Name), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 100*time.Millisecond),
-		// What is published while the server is away fails at once and is not sent later behind the caller's back.
-		nats.ReconnectBufSize(-1),
-	}
-	if s.Token != "" {
-		opts = append(opts, nats.Token(s.Token))
-	}
-	if s.User != "" {
-		opts = append(opts, nats.UserInfo(s.User, s.Password))
-	}
-	if s.JWT != "" {
-		opts = append(opts, nats.UserJWTAndSeed(s.JWT, s.Seed))
-	}
-	if s.Credentials != "" {
-		opts = append(opts, nats.UserCredentials(s.Credentials))
-	}
-	if s.RootCA != "" {
-		opts = append(opts, nats.RootCAs(s.RootCA))
-	}
-	if s.ClientCert == "" {
-		return opts, nil
-	}
-	var pair tls.Certificate
-	var err error
-	if strings.Contains(s.ClientCert, "-----BEGIN") {
-		pair, err = tls.X509KeyPair([]byte(s.ClientCert), []byte(s.ClientKey))
-	} else {
-		pair, err = tls.LoadX509KeyPair(s.ClientCert, s.ClientKey)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("metadata fields tls_client_cert and tls_client_key: want a certificate and its key: %w", err)
-	}
-	return append(opts, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}})), nil
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/natsconn"
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 )
@@ -26,11 +26,8 @@ const maxAge = 7 * 24 * time.Hour
 // openStream finds the stream of the subject, or creates it.
 func (c *conn) openStream(ctx context.Context) error {
 	var err error
-	if c.js, err = jetstream.New(c.nc); err != nil {
-		return component.Permanent(err)
-	}
-	if _, err := c.js.AccountInfo(ctx); err != nil {
-		return fmt.Errorf("the NATS server does not answer to JetStream; check that it is enabled (nats-server -js): %w", err)
+	if c.js, err = c.s.API.JetStream(ctx, c.nc); err != nil {
+		return err
 	}
 	name, err := c.js.StreamNameBySubject(ctx, c.s.Subject)
 	switch {
@@ -44,7 +41,7 @@ func (c *conn) openStream(ctx context.Context) error {
 	}
 	name = c.s.Stream
 	if name == "" {
-		name = "mrt_binding_" + plainName(c.name)
+		name = "mrt_binding_" + natsconn.PlainName(c.name)
 	}
 	storage := jetstream.FileStorage
 	if c.s.InMemory {
@@ -64,20 +61,6 @@ func (c *conn) openStream(ctx context.Context) error {
 	return nil
 }
 
-// plainName makes any text part of the name of a stream or consumer; different texts stay different.
-func plainName(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "_%02x", c)
-		}
-	}
-	return b.String()
-}
-
 // streamReader reads a subject by a durable consumer.
 type streamReader struct {
 	*binding.Work
@@ -91,7 +74,7 @@ func (c *conn) readStream(ctx context.Context, consumer string, h binding.Handle
 		durable = c.s.Queue
 	}
 	if durable == "" {
-		durable = plainName(consumer) + "_" + plainName(c.name)
+		durable = natsconn.PlainName(consumer) + "_" + natsconn.PlainName(c.name)
 	}
 	deliver, _ := c.s.deliverPolicy() // checked
 	cons, err := c.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{

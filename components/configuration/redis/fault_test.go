@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/faulttest"
 	"github.com/mrt-wasm/mrt-wasm/components/internal/testserver"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
@@ -57,6 +59,27 @@ func started(t *testing.T, dataDir string, app *configurationtest.App, metadata 
 // persistent is a server that has everything again after a restart.
 func persistent(t *testing.T) *testserver.RedisServer {
 	return testserver.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
+}
+
+// TestFaults: the server goes and comes while values are read. An answer is the value, or says that there is no server.
+func TestFaults(t *testing.T) {
+	server := testserver.Redis(t, "--appendonly", "yes", "--appendfsync", "always", "--requirepass", "sesame-open")
+	s := opened(t, component.Metadata{"redisHost": server.Addr, "redisPassword": "sesame-open"})
+	defer closed(t, s)
+	if err := s.client.Set(t.Context(), "k", "v||1", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	faulttest.Run(t, server, faulttest.Target{
+		Write: func(ctx context.Context, _ int) error {
+			got, err := s.Get(ctx, []string{"k"}, nil)
+			if err == nil && (len(got) != 1 || got[0].Value != "v") {
+				return fmt.Errorf("got %v, want v", got)
+			}
+			return err
+		},
+		Unavailable: func(err error) bool { return errors.Is(err, configuration.ErrUnavailable) },
+		Credentials: []string{"sesame-open"},
+	})
 }
 
 // TestServerRestartsUnderSubscription: somebody changes values all the time while the server goes and comes. Every key

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gofrs/flock"
@@ -21,15 +22,68 @@ type NATSServer struct {
 // further arguments of nats-server, for example "--auth", "token".
 func NATS(t testing.TB, extra ...string) *NATSServer {
 	t.Helper()
-	port := freePorts(t, 1)[0]
+	s := newNATS(t, buildNATS(t), freePorts(t, 1)[0], extra)
+	s.Start()
+	return s
+}
+
+func newNATS(t testing.TB, bin string, port int, extra []string) *NATSServer {
+	t.Helper()
 	s := &NATSServer{URL: "nats://" + loopback(port)}
 	s.p = &process{
-		t: t, path: buildNATS(t), addr: loopback(port),
+		t: t, path: bin, addr: loopback(port),
 		args: append([]string{"-a", "127.0.0.1", "-p", strconv.Itoa(port), "-js", "-sd", t.TempDir()}, extra...),
 	}
 	t.Cleanup(s.Stop)
-	s.Start()
 	return s
+}
+
+// NATSDurable runs a NATS server that has on disk what it acknowledges.
+func NATSDurable(t testing.TB, extra ...string) *NATSServer {
+	t.Helper()
+	conf := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(conf, []byte("jetstream: {sync_interval: always}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return NATS(t, append([]string{"-c", conf}, extra...)...)
+}
+
+// NATSTLSServer is a NATS server that wants TLS and a certificate of its clients.
+type NATSTLSServer struct {
+	*NATSServer
+	// CA, ClientCert and ClientKey are the files of the authority's certificate and of one for a client, PEM.
+	CA, ClientCert, ClientKey string
+}
+
+// NATSTLS runs a NATS server that talks to clients with a certificate of its authority.
+func NATSTLS(t testing.TB) *NATSTLSServer {
+	t.Helper()
+	a := newAuthority(t)
+	cert, key := a.issue(t, "server")
+	s := &NATSTLSServer{CA: a.file}
+	s.ClientCert, s.ClientKey = a.issue(t, "client")
+	s.NATSServer = NATS(t, "--tlsverify", "--tlscacert", a.file, "--tlscert", cert, "--tlskey", key)
+	s.URL = "tls" + strings.TrimPrefix(s.URL, "nats")
+	return s
+}
+
+// NATSCluster runs three NATS servers as a cluster, which may take some seconds to be ready for streams.
+func NATSCluster(t testing.TB) []*NATSServer {
+	t.Helper()
+	const n = 3
+	bin, ports := buildNATS(t), freePorts(t, 2*n)
+	routes := make([]string, n)
+	for i := range n {
+		routes[i] = "nats://" + loopback(ports[n+i])
+	}
+	nodes := make([]*NATSServer, n)
+	for i := range n {
+		nodes[i] = newNATS(t, bin, ports[i], []string{
+			"--name", "n" + strconv.Itoa(i), "--cluster_name", "test", "--cluster", routes[i], "--routes", strings.Join(routes, ","),
+		})
+		nodes[i].Start()
+	}
+	return nodes
 }
 
 // Start runs the server again on the same port and with the same streams after Stop.

@@ -23,6 +23,8 @@ type process struct {
 	args    []string
 	addr    string
 	install string
+	// patience is how long the server may take to accept connections; 0 is startTimeout.
+	patience time.Duration
 
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -53,14 +55,18 @@ func (p *process) start() {
 		p.t.Fatalf("%s: %v", p.path, err)
 	}
 	p.cmd, p.stdin = cmd, stdin
-	for deadline := time.Now().Add(startTimeout); ; {
+	patience := p.patience
+	if patience == 0 {
+		patience = startTimeout
+	}
+	for deadline := time.Now().Add(patience); ; {
 		conn, err := net.DialTimeout("tcp", p.addr, time.Second)
 		if err == nil {
 			_ = conn.Close()
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%s did not accept connections on %s within %s: %v\n%s", p.path, p.addr, startTimeout, err, p.out)
+			p.t.Fatalf("%s did not accept connections on %s within %s: %v\n%s", p.path, p.addr, patience, err, p.out)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

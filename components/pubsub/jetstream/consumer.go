@@ -110,7 +110,7 @@ func (c *consumer) open(ctx context.Context) (*pull, error) {
 	if b.s.Heartbeat > 0 {
 		beat = b.s.Heartbeat
 	}
-	return newPull(b.nc, b.s.apiPrefix(), to.stream, name, c.batch, beat)
+	return newPull(b.nc.Conn, b.s.Subjects(), to.stream, name, c.batch, beat)
 }
 
 // read gives messages to handlers until Stop.

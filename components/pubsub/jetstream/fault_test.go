@@ -3,17 +3,18 @@ package jetstream
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/faulttest"
 	"github.com/mrt-wasm/mrt-wasm/components/internal/testserver"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/embedded"
@@ -62,6 +63,46 @@ func TestServerDownAtStart(t *testing.T) {
 	}
 	server.Start()
 	openClosed(t, component.Config{Metadata: component.Metadata{"natsURL": server.URL}})
+}
+
+// TestFaults: messages that were taken are delivered, though the server stops and some handlers fail.
+func TestFaults(t *testing.T) {
+	server := testserver.NATSDurable(t, "--user", "u", "--pass", "planted-pass")
+	b := openClosed(t, component.Config{Metadata: component.Metadata{
+		"natsURL": server.URL, "ackWait": "1s", "concurrency": "parallel", "username": "u", "password": "planted-pass",
+	}})
+	var mu sync.Mutex
+	handled := map[int]bool{}
+	c, err := b.Subscribe(t.Context(), pubsub.Subscription{Topic: "t", Consumer: "g"}, func(_ context.Context, msg pubsub.Message) error {
+		n, err := strconv.Atoi(string(msg.Data))
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil || msg.Attempt == 1 && n%10 == 0 {
+			return errors.New("refused")
+		}
+		handled[n] = true
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(context.Background()); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	faulttest.Run(t, server, faulttest.Target{
+		Write: func(ctx context.Context, n int) error {
+			return b.Publish(ctx, pubsub.Message{Topic: "t", Data: []byte(strconv.Itoa(n))})
+		},
+		Arrived: func(context.Context) (map[int]bool, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return maps.Clone(handled), nil
+		},
+		Unavailable: func(err error) bool { return errors.Is(err, pubsub.ErrUnavailable) },
+		Credentials: []string{"planted-pass"},
+	})
 }
 
 func TestServerGoesDown(t *testing.T) {
@@ -158,43 +199,8 @@ func TestToken(t *testing.T) {
 }
 
 func TestJWTInDomain(t *testing.T) {
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	pair := func(create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string) {
-		t.Helper()
-		kp, err := create()
-		must(err)
-		pub, err := kp.PublicKey()
-		must(err)
-		return kp, pub
-	}
-	operator, operatorPub := pair(nkeys.CreateOperator)
-	account, accountPub := pair(nkeys.CreateAccount)
-	_, systemPub := pair(nkeys.CreateAccount)
-	user, userPub := pair(nkeys.CreateUser)
-
-	operatorJWT, err := jwt.NewOperatorClaims(operatorPub).Encode(operator)
-	must(err)
-	ac := jwt.NewAccountClaims(accountPub)
-	ac.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: -1, MemoryStorage: -1}
-	accountJWT, err := ac.Encode(operator)
-	must(err)
-	systemJWT, err := jwt.NewAccountClaims(systemPub).Encode(operator)
-	must(err)
-	userJWT, err := jwt.NewUserClaims(userPub).Encode(account)
-	must(err)
-	seed, err := user.Seed()
-	must(err)
-
-	conf := filepath.Join(t.TempDir(), "nats.conf")
-	must(os.WriteFile(conf, fmt.Appendf(nil, "operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: {%s: %s, %s: %s}\njetstream: {domain: hub}\n",
-		operatorJWT, systemPub, accountPub, accountJWT, systemPub, systemJWT), 0o600))
-	server := testserver.NATS(t, "-c", conf)
-	fields := component.Metadata{"natsURL": server.URL, "jwt": userJWT, "seedKey": string(seed), "domain": "hub"}
+	server := testserver.NATSJWT(t, "hub")
+	fields := component.Metadata{"natsURL": server.URL, "jwt": server.JWT, "seedKey": server.Seed, "domain": "hub"}
 	b := openClosed(t, component.Config{Metadata: fields})
 	got := consume(t, b, "t", nil)
 	send(t, b, "t", "signed")

@@ -13,14 +13,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/natsconn"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/pubsub"
 )
@@ -51,92 +50,26 @@ func open(ctx context.Context, cfg component.Config) (pubsub.Broker, error) {
 	if err := s.check(cfg); err != nil {
 		return nil, component.Permanent(err)
 	}
-	nc, err := connect(ctx, s, cfg)
+	nc, err := natsconn.Dial(ctx, &s.Settings, cfg)
 	if err != nil {
 		return nil, err
 	}
 	b, err := newBroker(ctx, s, cfg, nc)
 	if err != nil {
-		nc.Close()
+		nc.Conn.Close()
 		return nil, err
 	}
 	return b, nil
 }
 
-func connect(ctx context.Context, s *settings, cfg component.Config) (*nats.Conn, error) {
-	opts, err := s.options()
+func newBroker(ctx context.Context, s *settings, cfg component.Config, nc *natsconn.Conn) (*broker, error) {
+	js, err := s.JetStream(ctx, nc)
 	if err != nil {
-		return nil, component.Permanent(err)
-	}
-	where := s.URL
-	if s.URL == "" {
-		if cfg.Embedded == nil {
-			return nil, component.Permanent(errors.New("metadata field natsURL is missing and this host has no embedded NATS server"))
-		}
-		server, err := cfg.Embedded.NATS(ctx)
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, nats.InProcessServer(server))
-		where = "the embedded server"
-	}
-	log := cfg.Log
-	timeout := nats.DefaultTimeout
-	if end, ok := ctx.Deadline(); ok {
-		timeout = max(time.Until(end), time.Millisecond)
-	}
-	opts = append(opts, nats.Timeout(timeout),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				log.Warn("connection to the NATS server is lost; connecting again", "error", err)
-			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }))
-	nc, err := nats.Connect(s.URL, opts...)
-	_, unreadable := errors.AsType[*url.Error](err)
-	switch {
-	case err == nil:
-		return nc, nil
-	case unreadable: // the error quotes the URL, which may have a password
-		return nil, component.Permanent(errors.New("metadata field natsURL: want nats://host:port, several separated by commas; what is there cannot be read as URLs"))
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return nil, component.Permanent(fmt.Errorf("NATS server %s refuses the credentials; check token, or jwt and seedKey: %w", hide(where), err))
-	default:
-		return nil, fmt.Errorf("NATS server %s does not answer; check natsURL and that the server runs: %w", hide(where), err)
-	}
-}
-
-// hide leaves out the user information of URLs.
-func hide(urls string) string {
-	parts := strings.Split(urls, ",")
-	for i, u := range parts {
-		if scheme, rest, ok := strings.Cut(u, "://"); ok {
-			parts[i] = scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
-		}
-	}
-	return strings.Join(parts, ",")
-}
-
-func newBroker(ctx context.Context, s *settings, cfg component.Config, nc *nats.Conn) (*broker, error) {
-	var js jetstream.JetStream
-	var err error
-	switch {
-	case s.Domain != "":
-		js, err = jetstream.NewWithDomain(nc, s.Domain)
-	case s.Prefix != "":
-		js, err = jetstream.NewWithAPIPrefix(nc, s.Prefix)
-	default:
-		js, err = jetstream.New(nc)
-	}
-	if err != nil {
-		return nil, component.Permanent(err)
-	}
-	if _, err := js.AccountInfo(ctx); err != nil {
-		return nil, fmt.Errorf("the NATS server does not answer to JetStream; check that it is enabled (nats-server -js): %w", err)
+		return nil, err
 	}
 	b := &broker{
 		nc: nc, js: js, s: s, log: cfg.Log,
-		targets: &targets{js: js, stream: s.Stream, known: map[string]target{}, replicas: int(s.Replicas), storage: jetstream.FileStorage},
+		targets: &targets{do: nc.Do, js: js, stream: s.Stream, known: map[string]target{}, replicas: int(s.Replicas), storage: jetstream.FileStorage},
 	}
 	b.running = map[*consumer]bool{}
 	nc.SetReconnectHandler(func(*nats.Conn) { b.reconnected() })
@@ -165,7 +98,7 @@ func (b *broker) checkStream(ctx context.Context) error {
 }
 
 type broker struct {
-	nc      *nats.Conn
+	nc      *natsconn.Conn
 	js      jetstream.JetStream
 	s       *settings
 	log     *slog.Logger
@@ -198,7 +131,10 @@ func (b *broker) Publish(ctx context.Context, msg pubsub.Message) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.js.PublishMsg(ctx, out)
+	err = b.nc.Do(ctx, func(ctx context.Context) error {
+		_, err := b.js.PublishMsg(ctx, out)
+		return err
+	})
 	return b.publishError(ctx, msg.Topic, err)
 }
 
@@ -248,7 +184,7 @@ func (b *broker) outgoing(ctx context.Context, msg pubsub.Message) (*nats.Msg, e
 	}
 	to, err := b.targets.of(ctx, msg.Topic, false)
 	if err != nil {
-		return nil, err
+		return nil, unavailable(err)
 	}
 	out := nats.NewMsg(to.subject)
 	out.Data = msg.Data
@@ -283,16 +219,7 @@ func (b *broker) publishError(ctx context.Context, topic string, err error) erro
 
 // unavailable marks errors that say that the server cannot be reached or cannot take more now.
 func unavailable(err error) error {
-	for _, target := range []error{
-		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded,
-		nats.ErrDisconnected, nats.ErrNoServers, nats.ErrStaleConnection, jetstream.ErrJetStreamNotEnabled,
-		jetstream.ErrNoStreamResponse, context.DeadlineExceeded,
-	} {
-		if errors.Is(err, target) {
-			return fmt.Errorf("%w: %w", pubsub.ErrUnavailable, err)
-		}
-	}
-	if api, ok := errors.AsType[jetstream.JetStreamError](err); ok && api.APIError() != nil && api.APIError().Code == 503 {
+	if natsconn.Unavailable(err) && !errors.Is(err, pubsub.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", pubsub.ErrUnavailable, err)
 	}
 	return err
@@ -300,22 +227,14 @@ func unavailable(err error) error {
 
 // Ping asks JetStream for the account.
 func (b *broker) Ping(ctx context.Context) error {
-	_, err := b.js.AccountInfo(ctx)
-	if err != nil {
-		return unavailable(err)
-	}
-	return nil
+	return unavailable(b.nc.Do(ctx, func(ctx context.Context) error {
+		_, err := b.js.AccountInfo(ctx)
+		return err
+	}))
 }
 
 func (b *broker) Close(ctx context.Context) error {
-	defer b.nc.Close()
-	if !b.nc.IsConnected() {
-		return nil
-	}
-	// Acknowledgements are on their way.
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := b.nc.FlushWithContext(ctx); err != nil {
+	if err := b.nc.Close(ctx); err != nil {
 		return fmt.Errorf("the last acknowledgements may be lost and their messages delivered again: %w", err)
 	}
 	return nil

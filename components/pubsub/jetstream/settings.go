@@ -1,27 +1,22 @@
 package jetstream
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/natsconn"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 )
 
 // settings are the metadata fields.
 type settings struct {
-	URL        string        `metadata:"natsURL" doc:"servers as nats://host:port, several separated by commas; without it the embedded server is used"`
-	Name       string        `metadata:"name" doc:"name of the connection at the server; default mrt-wasm and the component's name"`
-	Token      string        `metadata:"token,secret" doc:"authentication by token"`
-	JWT        string        `metadata:"jwt,secret" doc:"authentication by a user's JWT, with seedKey"`
-	Seed       string        `metadata:"seedKey,secret" doc:"seed of the user's nkey, with jwt"`
-	ClientCert string        `metadata:"tls_client_cert" doc:"client certificate as PEM or the path of a file, with tls_client_key"`
-	ClientKey  string        `metadata:"tls_client_key,secret" doc:"key of the client certificate as PEM or the path of a file"`
+	natsconn.Settings
+	natsconn.API
+
 	Stream     string        `metadata:"streamName" doc:"stream of all topics, which has to exist on an external server; without it streams are found by subject or created"`
 	Durable    string        `metadata:"durableName" doc:"consumer group, instead of the app's consumerID"`
 	Queue      string        `metadata:"queueGroupName" doc:"consumer group, if durableName is not given"`
@@ -37,8 +32,6 @@ type settings struct {
 	Heartbeat  time.Duration `metadata:"heartbeat" doc:"how often the server says on an idle subscription that it is there"`
 	Deliver    string        `metadata:"deliverPolicy" default:"all" doc:"where a new consumer group starts: all, last, new, sequence or time"`
 	Ack        string        `metadata:"ackPolicy" default:"explicit" doc:"explicit, all (a message acknowledges those before it) or none (nothing is delivered again)"`
-	Domain     string        `metadata:"domain" doc:"JetStream domain"`
-	Prefix     string        `metadata:"apiPrefix" doc:"prefix of the JetStream API's subjects"`
 	Concurrent string        `metadata:"concurrency" default:"single" doc:"single handles one message after the other, parallel many at once"`
 	BackOff    string        `metadata:"backOff" doc:"pauses before delivering again, separated by commas, for example 50ms, 1s, 10s; needs a larger maxDeliver"`
 
@@ -47,17 +40,8 @@ type settings struct {
 
 // check completes the settings; the error lists all that is wrong.
 func (s *settings) check(cfg component.Config) error {
-	var errs []error
+	errs := []error{s.Settings.Check(), s.API.Check()}
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if (s.JWT == "") != (s.Seed == "") {
-		bad("metadata fields jwt and seedKey: want both or none")
-	}
-	if (s.ClientCert == "") != (s.ClientKey == "") {
-		bad("metadata fields tls_client_cert and tls_client_key: want both or none")
-	}
-	if s.Domain != "" && s.Prefix != "" {
-		bad("metadata fields domain and apiPrefix: want one of them")
-	}
 	if s.StartSeq < 0 || s.MaxDeliver < -1 || s.MaxPending < -1 || s.Replicas < 0 || s.RateLimit < 0 || s.AckWait <= 0 || s.Heartbeat < 0 {
 		bad("metadata fields startSequence, replicas, rateLimit, heartbeat: want 0 or more; maxDeliver, maxAckPending: -1 or more; ackWait: more than 0")
 	}
@@ -85,9 +69,6 @@ func (s *settings) check(cfg component.Config) error {
 	}
 	if s.Flow {
 		cfg.Log.Info("metadata field flowControl has no effect: messages are pulled, which controls their flow")
-	}
-	if s.Name == "" {
-		s.Name = "mrt-wasm " + cfg.Name
 	}
 	return errors.Join(errs...)
 }
@@ -126,47 +107,6 @@ func (s *settings) ackPolicy() (jetstream.AckPolicy, error) {
 	default:
 		return 0, fmt.Errorf("metadata field ackPolicy: want explicit, all or none; found %q", s.Ack)
 	}
-}
-
-// apiPrefix is the prefix of the JetStream API's subjects, with a dot at its end.
-func (s *settings) apiPrefix() string {
-	switch {
-	case s.Domain != "":
-		return "$JS." + s.Domain + ".API."
-	case s.Prefix != "":
-		return strings.TrimSuffix(s.Prefix, ".") + "."
-	default:
-		return jetstream.DefaultAPIPrefix
-	}
-}
-
-// options gives the connection's options.
-func (s *settings) options() ([]nats.Option, error) {
-	opts := []nats.Option{
-		nats.Name(s.Name), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 100*time.Millisecond),
-		// What is published while the server is away fails at once and is not sent later behind the caller's back.
-		nats.ReconnectBufSize(-1),
-	}
-	if s.Token != "" {
-		opts = append(opts, nats.Token(s.Token))
-	}
-	if s.JWT != "" {
-		opts = append(opts, nats.UserJWTAndSeed(s.JWT, s.Seed))
-	}
-	if s.ClientCert == "" {
-		return opts, nil
-	}
-	var pair tls.Certificate
-	var err error
-	if strings.Contains(s.ClientCert, "-----BEGIN") {
-		pair, err = tls.X509KeyPair([]byte(s.ClientCert), []byte(s.ClientKey))
-	} else {
-		pair, err = tls.LoadX509KeyPair(s.ClientCert, s.ClientKey)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("metadata fields tls_client_cert and tls_client_key: want a certificate and its key: %w", err)
-	}
-	return append(opts, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}})), nil
 }
 
 // consumer gives the configuration of a durable consumer.

@@ -27,6 +27,8 @@ type target struct{ stream, subject string }
 
 // targets finds, and where it may creates, the stream of each topic.
 type targets struct {
+	// do bounds a call of the server.
+	do func(ctx context.Context, call func(context.Context) error) error
 	js jetstream.JetStream
 	// stream is the one stream of all topics; empty to look by subject and to create one for each topic.
 	stream string
@@ -97,7 +99,11 @@ func (t *targets) of(ctx context.Context, topic string, wild bool) (target, erro
 	if err != nil {
 		return target{}, err
 	}
-	stream, err := t.resolve(ctx, topic, subject)
+	var stream string
+	err = t.do(ctx, func(ctx context.Context) (err error) {
+		stream, err = t.resolve(ctx, topic, subject)
+		return err
+	})
 	if err != nil {
 		return target{}, err
 	}

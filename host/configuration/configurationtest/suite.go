@@ -26,6 +26,8 @@ type Fixture struct {
 type Caps struct {
 	// NoVersions: items have no version.
 	NoVersions bool
+	// Text: values are text, which has no zero bytes.
+	Text bool
 }
 
 // Run runs the suite. open opens a store on each call; what the stores hold may be shared. The suite uses keys that
@@ -124,6 +126,9 @@ func (s *suite) get(t *testing.T) {
 	values := map[string]string{
 		"a": "1", "b": "", "ünïcode key": "grüße ☃", "long": strings.Repeat("x", 100_000), "pipe": "a|b", "json": `{"a": ["b"]}`,
 		"with space": " x ", "line": "a\nb\x00c",
+	}
+	if s.caps.Text {
+		values["line"] = "a\nb\tc"
 	}
 	for name, value := range values {
 		s.put(t, name, value)

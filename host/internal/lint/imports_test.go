@@ -54,6 +54,7 @@ var (
 		{"host/binding…", blockMay("binding"), "a block knows no other block, no driver and no engine"},
 		{"host/pubsub…", blockMay("pubsub"), "a block knows no other block, no driver and no engine"},
 		{"host/configuration…", blockMay("configuration"), "a block knows no other block, no driver and no engine"},
+		{"host/lock…", blockMay("lock"), "a block knows no other block, no driver and no engine"},
 		{"host/secret…", blockMay("secret"), "a block knows no other block, no driver and no engine"},
 		{"host/actor…", append(blockMay("actor"), "host/schedule…"), "a block knows no other block, no driver and no engine"},
 		{"host…", []string{"abi…", "host…", thirdParty}, "composition: everything of the host, no driver"},
@@ -66,10 +67,11 @@ var (
 		{"components/secret/wasm", pluginMay("secret"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/http/wasm", pluginMay("http"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/configuration/wasm", pluginMay("configuration"), "a driver that is a plugin calls it by the block's glue"},
-		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
+		{"components/lock/wasm", pluginMay("lock"), "a driver that is a plugin calls it by the block's glue"},
+		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/lock…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
 		{"examples/internal…", []string{"examples/internal…"}, "helpers of the examples' tests"},
 		{"examples…", []string{"guest-sdk…", "self", "examples/internal…"}, "an example is what a user writes"},
-		{"cmd…", []string{"abi…", "host…", "components…", "guest-sdk", "wit", thirdParty}, "the command line"},
+		{"cmd…", []string{"cmd…", "abi…", "host…", "components…", "guest-sdk", "wit", thirdParty}, "the command line"},
 		{"bench…", []string{"abi…", "host…", "components…", "guest-sdk…", "bench…", thirdParty}, "measurements"},
 	}
 )

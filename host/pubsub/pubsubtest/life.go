@@ -40,7 +40,7 @@ func testStopWaits(t *testing.T, s *suite) {
 		<-leave
 		return ctx.Err()
 	})
-	publish(t, b, topic, "running", "waiting")
+	publishWith(t, b, topic, s.caps.Ordered, "running", "waiting")
 	wait(t, "handler is entered", entered)
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.Stop(context.Background()) }()

@@ -28,8 +28,14 @@ type Caps struct {
 	Restart func(t testing.TB)
 	// Topics are unusual topics that work, Invalid those that publishing refuses.
 	Topics, Invalid []string
+	// Bare tells that a message is its data only: the broker carries neither content type nor metadata.
+	Bare bool
 	// Large is the size of the largest message to test, in bytes.
 	Large int
+	// Ordered is the metadata of messages that come in their order; nil if all do.
+	Ordered map[string]string
+	// Rebalances tells that messages which are being handled while a group gets another consumer may come again.
+	Rebalances bool
 }
 
 // Run tests a driver.
@@ -91,8 +97,13 @@ func fresh(name string) string { return name + "-" + strings.ToLower(rand.Text()
 
 func publish(t testing.TB, b pubsub.Broker, topic string, data ...string) {
 	t.Helper()
+	publishWith(t, b, topic, nil, data...)
+}
+
+func publishWith(t testing.TB, b pubsub.Broker, topic string, metadata map[string]string, data ...string) {
+	t.Helper()
 	for _, d := range data {
-		err := b.Publish(t.Context(), pubsub.Message{Topic: topic, ContentType: "text/plain", Data: []byte(d)})
+		err := b.Publish(t.Context(), pubsub.Message{Topic: topic, ContentType: "text/plain", Data: []byte(d), Metadata: metadata})
 		if err != nil {
 			t.Fatalf("publish %q to %s: %v", d, topic, err)
 		}

@@ -19,6 +19,8 @@ type Caps struct {
 	SingleValue bool
 	// NoBulk says that the store has BulkGet but refuses it as it is configured.
 	NoBulk bool
+	// DNSNames says that secrets have names as hosts have: small letters, digits, dashes and dots.
+	DNSNames bool
 }
 
 // suite is one run.
@@ -46,6 +48,9 @@ func Run(t *testing.T, open func(t *testing.T, planted map[string]secret.Values)
 		"secrettest-number":  "0123",
 		"secrettest.dots_Up": "dots",
 	} {
+		if caps.DNSNames {
+			name = strings.NewReplacer("_", "-", "U", "u").Replace(name)
+		}
 		s.planted[name] = secret.Values{name: value}
 	}
 	if !caps.SingleValue {

@@ -205,7 +205,10 @@ func (s *suite) move(t *testing.T, from, to string) error {
 
 func (s *suite) transactionMany(t *testing.T, p string) {
 	p += s.caps.Tag
-	const n = 2000
+	n := 2000
+	if l, ok := state.As[state.TransactionLimiter](s.store); ok && l.MaxOperations() > 0 {
+		n = min(n, l.MaxOperations())
+	}
 	ops := make([]state.Operation, n)
 	for i := range ops {
 		ops[i] = put(fmt.Sprintf("%s%04d", p, i), strconv.Itoa(i))

@@ -1,0 +1,1 @@
+install mariadbd mariadb-server mariadb

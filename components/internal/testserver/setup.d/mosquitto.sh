@@ -1,0 +1,1 @@
+install mosquitto mosquitto mosquitto

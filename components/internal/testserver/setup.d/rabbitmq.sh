@@ -1,0 +1,1 @@
+install rabbitmq-server rabbitmq-server rabbitmq
