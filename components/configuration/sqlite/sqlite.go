@@ -23,6 +23,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/sqlitefile"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 )
@@ -143,7 +144,7 @@ func (s *Store) open(ctx context.Context, busy time.Duration) (err error) {
 		params.Add("_pragma", p)
 	}
 	name := "file:" + (&url.URL{Path: filepath.ToSlash(s.file)}).EscapedPath() + "?" + params.Encode()
-	connector, err := sqlite.NewConnector(name)
+	connector, err := sqlitefile.Connector(name, busy)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/sqlitefile"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/lock"
 )
@@ -105,7 +106,7 @@ func (s *store) open(ctx context.Context, busy time.Duration) (err error) {
 		params.Add("_pragma", p)
 	}
 	name := "file:" + (&url.URL{Path: filepath.ToSlash(s.file)}).EscapedPath() + "?" + params.Encode()
-	connector, err := sqlite.NewConnector(name)
+	connector, err := sqlitefile.Connector(name, busy)
 	if err != nil {
 		return err
 	}

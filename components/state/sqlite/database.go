@@ -15,8 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"modernc.org/sqlite"
-
+	"github.com/mrt-wasm/mrt-wasm/components/internal/sqlitefile"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/state"
 )
@@ -68,7 +67,7 @@ func openDatabase(ctx context.Context, set *settings, cfg component.Config) (*da
 }
 
 func (db *database) open(ctx context.Context, set *settings, dsn string, memory bool) error {
-	writer, err := handle(dsn, 1)
+	writer, err := handle(dsn, 1, set.BusyTimeout)
 	if err != nil {
 		return err
 	}
@@ -89,7 +88,7 @@ func (db *database) open(ctx context.Context, set *settings, dsn string, memory 
 	}
 	const fewest = 4
 	n := max(fewest, 2*runtime.GOMAXPROCS(0))
-	readers, err := handle(dsn, n)
+	readers, err := handle(dsn, n, set.BusyTimeout)
 	if err != nil {
 		return err
 	}
@@ -98,8 +97,8 @@ func (db *database) open(ctx context.Context, set *settings, dsn string, memory 
 	return db.read.prepareRead(ctx, readers, set.TableName)
 }
 
-func handle(dsn string, conns int) (*sql.DB, error) {
-	connector, err := sqlite.NewConnector(dsn)
+func handle(dsn string, conns int, busy time.Duration) (*sql.DB, error) {
+	connector, err := sqlitefile.Connector(dsn, busy)
 	if err != nil {
 		return nil, err
 	}
