@@ -195,9 +195,9 @@ func TestSharedTopic(t *testing.T) {
 	server := testserver.Mosquitto(t)
 	versions(t, func(t *testing.T, v5 bool) {
 		one, two := open(t, v5, at(server)), open(t, v5, at(server))
-		a := consume(t, one, Subscription{Filter: "$share/g/work/" + t.Name(), Consumer: "a"}, nil)
-		b := consume(t, two, Subscription{Filter: "$share/g/work/" + t.Name(), Consumer: "b"}, nil)
-		send(t, one, "work/"+t.Name(), "1", "2")
+		a := consume(t, one, Subscription{Filter: "$share/g/jobs/" + t.Name(), Consumer: "a"}, nil)
+		b := consume(t, two, Subscription{Filter: "$share/g/jobs/" + t.Name(), Consumer: "b"}, nil)
+		send(t, one, "jobs/"+t.Name(), "1", "2")
 		for range 2 {
 			select {
 			case <-a.got:
