@@ -12,7 +12,6 @@ import (
 
 	"github.com/mrt-wasm/mrt-wasm/components/internal/faulttest"
 	"github.com/mrt-wasm/mrt-wasm/components/internal/testserver"
-	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration/configurationtest"
 )
@@ -43,45 +42,6 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// started runs the block on a server for one app that watches all keys, and gives what ends it.
-func started(t *testing.T, dataDir string, app *configurationtest.App, m component.Metadata) (stop func()) {
-	t.Helper()
-	drivers, err := component.NewSet("configuration", Spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := configuration.New(t.Context(), configuration.Config{
-		Drivers: drivers, Apps: []string{app.Name()}, Env: component.Env{DataDir: dataDir},
-		Decls:    []component.Decl{{Name: "configstore", Type: Spec.Type, Metadata: m, InitTimeout: patience}},
-		Declared: []configuration.Declaration{{App: app.Name()}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Open(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
-	triggers, err := b.Triggers(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tr := range triggers {
-		if err := tr.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func() {
-		for _, tr := range triggers {
-			if err := tr.Stop(context.Background()); err != nil {
-				t.Errorf("stop: %v", err)
-			}
-		}
-		if err := b.Close(context.Background()); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	}
-}
-
 // set writes as an operator who tries again while the server comes back.
 func set(t *testing.T, op *operator, key, value string) {
 	t.Helper()
@@ -104,7 +64,7 @@ func TestServerRestartsUnderSubscription(t *testing.T) {
 	server.Exec(daprTrigger)
 	op := newOperator(t, server)
 	app := configurationtest.NewApp("one")
-	defer started(t, t.TempDir(), app, metadata(server))()
+	defer configurationtest.Start(t, Spec, t.TempDir(), app, metadata(server))()
 	set(t, op, "gone", "soon")
 	app.Until(t, "gone=soon")
 	want := map[string]string{}
@@ -237,7 +197,7 @@ func TestHostRestarts(t *testing.T) {
 		set(t, op, key, "1")
 	}
 	dir, app := t.TempDir(), configurationtest.NewApp("one")
-	stop := started(t, dir, app, metadata(server))
+	stop := configurationtest.Start(t, Spec, dir, app, metadata(server))
 	app.Until(t, "a=1 b=1 c=1")
 	stop()
 	set(t, op, "a", "2")
@@ -246,7 +206,7 @@ func TestHostRestarts(t *testing.T) {
 	if err := op.delete("c"); err != nil {
 		t.Fatal(err)
 	}
-	stop = started(t, dir, app, metadata(server))
+	stop = configurationtest.Start(t, Spec, dir, app, metadata(server))
 	defer stop()
 	if got := app.Next(t).String(); got != "a=2 b=1 -c d=1" {
 		t.Errorf("after the restart: got %s", got)

@@ -17,45 +17,6 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/configuration/configurationtest"
 )
 
-// started runs the block on a server for one app that watches all keys, and gives what ends it.
-func started(t *testing.T, dataDir string, app *configurationtest.App, metadata component.Metadata) (stop func()) {
-	t.Helper()
-	drivers, err := component.NewSet("configuration", Spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := configuration.New(t.Context(), configuration.Config{
-		Drivers: drivers, Apps: []string{app.Name()}, Env: component.Env{DataDir: dataDir},
-		Decls:    []component.Decl{{Name: "configstore", Type: Spec.Type, Metadata: metadata, InitTimeout: patience}},
-		Declared: []configuration.Declaration{{App: app.Name()}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Open(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
-	triggers, err := b.Triggers(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tr := range triggers {
-		if err := tr.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func() {
-		for _, tr := range triggers {
-			if err := tr.Stop(context.Background()); err != nil {
-				t.Errorf("stop: %v", err)
-			}
-		}
-		if err := b.Close(context.Background()); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	}
-}
-
 // persistent is a server that has everything again after a restart.
 func persistent(t *testing.T) *testserver.RedisServer {
 	return testserver.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -87,7 +48,7 @@ func TestFaults(t *testing.T) {
 func TestServerRestartsUnderSubscription(t *testing.T) {
 	server := persistent(t)
 	app := configurationtest.NewApp("one")
-	stop := started(t, t.TempDir(), app, component.Metadata{"redisHost": server.Addr})
+	stop := configurationtest.Start(t, Spec, t.TempDir(), app, component.Metadata{"redisHost": server.Addr})
 	defer stop()
 	op := operator(t, server.Addr)
 	if err := op.Set(t.Context(), "gone", "soon", 0).Err(); err != nil {
@@ -157,7 +118,7 @@ func TestHostRestarts(t *testing.T) {
 				set(key, "1||1")
 			}
 			dir, app := t.TempDir(), configurationtest.NewApp("one")
-			stop := started(t, dir, app, metadata)
+			stop := configurationtest.Start(t, Spec, dir, app, metadata)
 			app.Until(t, "a=1 b=1 c=1")
 			stop()
 			set("a", "2||2")
@@ -166,7 +127,7 @@ func TestHostRestarts(t *testing.T) {
 			if err := op.Del(t.Context(), "c").Err(); err != nil {
 				t.Fatal(err)
 			}
-			stop = started(t, dir, app, metadata)
+			stop = configurationtest.Start(t, Spec, dir, app, metadata)
 			defer stop()
 			if got := app.Next(t).String(); got != "a=2 b=1 -c d=1" {
 				t.Errorf("after the restart: got %s", got)
