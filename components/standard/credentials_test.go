@@ -135,11 +135,12 @@ func field(t *testing.T, how, name, value string) (yaml, secret string) {
 	case "value":
 		return fmt.Sprintf("{name: %s, value: %q}", name, value), ""
 	case "envRef":
-		variable := "PLANTED_" + strings.ToUpper(rand.Text())
+		// Names are in small letters, since placeholders of manifests are not.
+		variable := "planted_" + strings.ToLower(rand.Text())
 		t.Setenv(variable, value)
 		return fmt.Sprintf("{name: %s, envRef: %s}", name, variable), ""
 	default:
-		key := "k" + rand.Text()
+		key := "k" + strings.ToLower(rand.Text())
 		return fmt.Sprintf("{name: %s, secretKeyRef: {name: %s}}", name, key), fmt.Sprintf("%q: %q", key, value)
 	}
 }
