@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 # The linter's cache holds results by path: shared with another checkout it would report that one's files.
 LINT    := GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint-cache $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: run build release build-full test conformance contrib test-setup lint generate bench fuzz check fmt clean
+.PHONY: run build release build-full test conformance contrib test-setup lint generate generate-contrib bench fuzz check fmt clean
 
 run: build ## build and run the main example with embedded defaults
 	./$(BIN) run examples/shop/manifest.yaml
@@ -26,8 +26,9 @@ build-full: ## build the binary with all of Dapr's components; the first time ta
 		-o $(CURDIR)/bin/mrt-wasm-full ./mrt-wasm-full
 	@ls -l bin/mrt-wasm-full
 
+# Tests of drivers mostly wait for their servers: twice as many packages at once as there are CPUs here cost nothing.
 test: test-setup ## all tests with the race detector, on real servers, and Dapr's conformance suites
-	$(GO) test -race -timeout 25m $(PKGS)
+	$(GO) test -race -p 4 -timeout 25m $(PKGS)
 	$(MAKE) conformance contrib
 
 conformance: test-setup ## Dapr's conformance suites against the drivers; they mostly wait, so all run at once
@@ -52,6 +53,9 @@ fmt:
 generate: ## regenerate the glue and the block pages from wit/, and the drivers' page from the drivers
 	$(GO) run ./abi/witgen/generate
 	$(GO) run ./cmd/mrt-wasm components --format markdown > docs/drivers.md
+
+generate-contrib: ## read again what Dapr documents of its components' metadata, after a change of their version
+	$(GO) generate -C components/contrib .
 
 bench: build ## all benchmarks; ratios are measured side by side in one run
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/

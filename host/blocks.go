@@ -25,6 +25,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/block"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
+	"github.com/mrt-wasm/mrt-wasm/host/crypto"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/invoke"
 	"github.com/mrt-wasm/mrt-wasm/host/lock"
@@ -90,10 +91,10 @@ func (h *Host) openBlocks(ctx context.Context) error {
 	}
 	var errs []error
 	open := map[string]func(context.Context) error{
-		"state": h.openState, "pubsub": h.openTopics, "configuration": h.openConfiguration, "lock": h.openLocks, "bindings": h.openBindings,
-		"middleware": h.openMiddleware,
+		"state": h.openState, "pubsub": h.openTopics, "configuration": h.openConfiguration, "lock": h.openLocks, "crypto": h.openCrypto,
+		"bindings": h.openBindings, "middleware": h.openMiddleware,
 	}
-	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "lock", "bindings", "middleware"}, h.components) {
+	for _, kind := range plugin.Kinds([]string{"state", "pubsub", "configuration", "lock", "crypto", "bindings", "middleware"}, h.components) {
 		errs = append(errs, open[kind](ctx))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -210,6 +211,19 @@ func (h *Host) openLocks(ctx context.Context) error {
 	b, err := lock.New(ctx, lock.Config{
 		Drivers: h.opts.Drivers.Lock, Decls: h.decls("lock", h.importer(abilock.StoreModule)), Apps: h.names, Env: h.env(), Chain: h.chain,
 		CallerApp: api.CallerApp,
+	})
+	if err != nil {
+		return err
+	}
+	h.blocks.all = append(h.blocks.all, b)
+	return h.provide(ctx, b)
+}
+
+// openCrypto makes the block of crypto providers. There is no embedded default: keys have to be declared.
+func (h *Host) openCrypto(ctx context.Context) error {
+	b, err := crypto.New(ctx, crypto.Config{
+		Drivers: h.opts.Drivers.Crypto, Decls: h.decls("crypto", false), Apps: h.names, Env: h.env(), Chain: h.chain,
+		Log: h.log, CallerApp: api.CallerApp,
 	})
 	if err != nil {
 		return err

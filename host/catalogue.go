@@ -8,6 +8,7 @@ import (
 	abiactor "github.com/mrt-wasm/mrt-wasm/abi/actor"
 	abibinding "github.com/mrt-wasm/mrt-wasm/abi/binding"
 	abiconfiguration "github.com/mrt-wasm/mrt-wasm/abi/configuration"
+	abicrypto "github.com/mrt-wasm/mrt-wasm/abi/crypto"
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	abiinvoke "github.com/mrt-wasm/mrt-wasm/abi/invoke"
 	abilock "github.com/mrt-wasm/mrt-wasm/abi/lock"
@@ -45,6 +46,7 @@ func providers() []provider {
 		{"secret", componentLine("secretstores", true), abisecret.StoreFuncs(nil)},
 		{"configuration", componentLine("configuration", true), abiconfiguration.StoreFuncs(nil)},
 		{"lock", componentLine("lock", true), abilock.StoreFuncs(nil)},
+		{"crypto", componentLine("crypto", false), slices.Concat(abicrypto.CipherFuncs(nil), abicrypto.SubtleFuncs(nil))},
 		{"actor", "spec.actors", slices.Concat(abiactor.ContextFuncs(nil), abiactor.StateFuncs(nil), abiactor.TimersFuncs(nil), abiactor.RemindersFuncs(nil))},
 		{"actor", "", abiactor.ClientFuncs(nil)},
 	}, append(wasiProviders(), standardProviders()...)...)

@@ -9,6 +9,7 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
+	"github.com/mrt-wasm/mrt-wasm/host/crypto"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/lock"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
@@ -62,14 +63,15 @@ type Drivers struct {
 	Secret        component.Set[secret.Store]
 	Configuration component.Set[configuration.Store]
 	Lock          component.Set[lock.Store]
+	Crypto        component.Set[crypto.Provider]
 	Binding       component.Set[binding.Binding]
 	Middleware    component.Set[http.Middleware]
 }
 
 // Describe documents all drivers, sorted by kind and type.
 func (d Drivers) Describe() []component.Description {
-	return slices.Concat(d.Binding.Describe(), d.Configuration.Describe(), d.Lock.Describe(), d.Middleware.Describe(),
-		d.PubSub.Describe(), d.Secret.Describe(), d.State.Describe())
+	return slices.Concat(d.Binding.Describe(), d.Configuration.Describe(), d.Crypto.Describe(), d.Lock.Describe(),
+		d.Middleware.Describe(), d.PubSub.Describe(), d.Secret.Describe(), d.State.Describe())
 }
 
 // Loader gives the wasm of an app.

@@ -80,6 +80,10 @@ var fails = []struct {
 	{"bindings.s3", "bindings.s3", "{name: bucket, value: objects}, {name: endpoint, value: 'http://127.0.0.1:1'}, {name: accessKey, value: shop}", "secretKey", "SECRET", true, false},
 	{"bindings.aws.s3", "bindings.aws.s3", "{name: bucket, value: objects}, {name: endpoint, value: 'http://127.0.0.1:1'}, {name: accessKey, value: shop}, {name: secretKey, value: x}", "sessionToken", "SECRET", true, false},
 	{"s3 endpoint that is none", "bindings.s3", "{name: bucket, value: objects}, {name: accessKey, value: shop}, {name: secretKey, value: x}", "endpoint", "http://shop:SECRET@127.0.0.1:x", true, false},
+	{"key set that is none", "crypto.dapr.jwks", "{name: requestTimeout, value: 1s}", "jwks", `{"keys":[{"kty":"oct","kid":"k","k":"!SECRET"}]}`, true, false},
+	{"key set that is no JSON", "crypto.dapr.jwks", "{name: requestTimeout, value: 1s}", "jwks", "SECRET", true, false},
+	{"key set at a URL that is down", "crypto.dapr.jwks", "{name: requestTimeout, value: 1s}", "jwks", "http://shop:SECRET@127.0.0.1:1/keys?token=SECRET", true, false},
+	{"key set at a URL that is none", "crypto.dapr.jwks", "{name: requestTimeout, value: 1s}", "jwks", "https://shop:SECRET@127.0.0.1:x/keys", true, false},
 }
 
 // TestCredentialsOfKubeconfig: the user of a cluster is in a file, whose path the metadata have.
@@ -101,6 +105,36 @@ func TestCredentialsOfKubeconfig(t *testing.T) {
 		}
 		p.stop(t)
 	}
+	l.check(t, "log", "API")
+}
+
+// TestCredentialsOfKeys: keys of a vault are in files, and what goes wrong with them is told without them.
+func TestCredentialsOfKeys(t *testing.T) {
+	l := newLeaks()
+	manifest, files := brokenHead+broken("keys", "crypto.dapr.localstorage", "{name: path, value: DIR}", true), map[string]string{"planted.json": "{}"}
+	var calls []string
+	for name, content := range map[string]string{
+		"secret": "SECRET", "text.json": "SECRET", "kty.json": `{"kty":"SECRET"}`, "member.json": `{"kty":"oct","k":"!SECRET"}`,
+		"text.pem": "SECRET", "cut.pem": "-----BEGIN PRIVATE KEY-----\nSECRET", "label.pem": "-----BEGIN SECRET-----\nAAAA\n-----END SECRET-----\n",
+	} {
+		files[name] = strings.ReplaceAll(content, "SECRET", l.plant("key in "+name))
+		for _, body := range []string{
+			`getkey {"name":"NAME"}`, `sign {"keyName":"NAME","algorithm":"ES256","digest":"AAAA"}`,
+			`encrypt {"keyName":"NAME","algorithm":"A128GCM","plaintext":"AAAA","nonce":"AAAA"}`,
+			`unwrapkey {"keyName":"NAME","algorithm":"A256KW","wrappedKey":"AAAA"}`,
+		} {
+			calls = append(calls, "POST /v1.0-alpha1/subtlecrypto/keys/"+strings.ReplaceAll(body, "NAME", name))
+		}
+	}
+	p, err := launch(t, l, manifest, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.facts(t)
+	for _, call := range calls {
+		p.call(t, call)
+	}
+	p.stop(t)
 	l.check(t, "log", "API")
 }
 

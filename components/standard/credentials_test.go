@@ -236,7 +236,11 @@ func callsOf(typ, name string) []string {
 		"bindings":      {`POST /v1.0/bindings/` + name + ` {"operation":"create","data":"x","metadata":{"key":"k"}}`, `POST /v1.0/bindings/` + name + ` {"operation":"get","metadata":{"key":"k"}}`},
 		"configuration": {"GET /v1.0/configuration/" + name + "?key=k"},
 		"lock":          {`POST /v1.0-alpha1/lock/` + name + ` {"resourceId":"r","lockOwner":"o","expiryInSeconds":1}`},
-		"secretstores":  {"GET /v1.0/secrets/" + name + "/k", "GET /v1.0/secrets/" + name + "/bulk"},
+		"crypto": {
+			"PUT /v1.0-alpha1/crypto/" + name + "/decrypt x", "POST /v1.0-alpha1/subtlecrypto/" + name + `/getkey {"name":"k"}`,
+			"POST /v1.0-alpha1/subtlecrypto/" + name + `/encrypt {"keyName":"k","algorithm":"A128GCM","plaintext":"AAAA","nonce":"AAAA"}`,
+		},
+		"secretstores": {"GET /v1.0/secrets/" + name + "/k", "GET /v1.0/secrets/" + name + "/bulk"},
 	}[block]
 }
 

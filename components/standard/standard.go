@@ -23,6 +23,9 @@ import (
 	redisconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/redis"
 	sqliteconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/sqlite"
 	wasmconfiguration "github.com/mrt-wasm/mrt-wasm/components/configuration/wasm"
+	jwkscrypto "github.com/mrt-wasm/mrt-wasm/components/crypto/jwks"
+	localcrypto "github.com/mrt-wasm/mrt-wasm/components/crypto/localstorage"
+	wasmcrypto "github.com/mrt-wasm/mrt-wasm/components/crypto/wasm"
 	wasmmiddleware "github.com/mrt-wasm/mrt-wasm/components/http/wasm"
 	memorylock "github.com/mrt-wasm/mrt-wasm/components/lock/memory"
 	redislock "github.com/mrt-wasm/mrt-wasm/components/lock/redis"
@@ -65,6 +68,11 @@ func Drivers() (host.Drivers, error) {
 		sqliteconfiguration.Spec,
 		wasmconfiguration.Spec,
 	)
+	crypto, errCrypto := component.NewSet("crypto",
+		jwkscrypto.Spec,
+		localcrypto.Spec,
+		wasmcrypto.Spec,
+	)
 	lock, errLock := component.NewSet("lock",
 		memorylock.Spec,
 		redislock.Spec,
@@ -104,8 +112,8 @@ func Drivers() (host.Drivers, error) {
 		wasmstate.Spec,
 	)
 	return host.Drivers{
-		Binding: binding, Configuration: configuration, Lock: lock, Middleware: middleware, PubSub: pubsub, Secret: secret, State: state,
-	}, errors.Join(errBinding, errConfiguration, errLock, errMiddleware, errPubSub, errSecret, errState)
+		Binding: binding, Configuration: configuration, Crypto: crypto, Lock: lock, Middleware: middleware, PubSub: pubsub, Secret: secret, State: state,
+	}, errors.Join(errBinding, errConfiguration, errCrypto, errLock, errMiddleware, errPubSub, errSecret, errState)
 }
 
 func bindings() (component.Set[binding.Binding], error) {

@@ -231,3 +231,31 @@ func TestManagerErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestDocumented: fields can be given as data, for a driver that reads its metadata itself.
+func TestDocumented(t *testing.T) {
+	spec := Spec[*fake]{Type: "state.a", Doc: "d", Documented: []Field{
+		{Name: "host", Aliases: []string{"server"}, Kind: "string", Required: true},
+		{Name: "password", Kind: "string", Secret: true, For: []Use{{Name: "by password", Required: true}}},
+	}}
+	set, err := NewSet("state", Spec[*fake]{Type: spec.Type, Doc: spec.Doc, Documented: spec.Documented, New: func(context.Context, Config) (*fake, error) {
+		return &fake{}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := set.Describe()[0].Fields; len(got) != 2 || got[0].Name != "host" || got[1].For[0].Name != "by password" {
+		t.Errorf("described with %+v", got)
+	}
+	for _, md := range []Metadata{{"HOST": "h"}, {"server": "h"}} {
+		if err := spec.Check(Config{Metadata: md}); err != nil {
+			t.Errorf("%v: %v", md, err)
+		}
+	}
+	for _, md := range []Metadata{nil, {"host": ""}, {"password": "p"}} {
+		err := spec.Check(Config{Metadata: md})
+		if _, permanent := errors.AsType[*PermanentError](err); !permanent || !strings.Contains(err.Error(), "metadata field host is missing") {
+			t.Errorf("%v: got %v, want that host is missing", md, err)
+		}
+	}
+}

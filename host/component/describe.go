@@ -28,9 +28,7 @@ func (s Set[T]) Describe() []Description {
 			d.Versions = []string{"v1"}
 		}
 		d.Summary, d.Doc, _ = strings.Cut(spec.Doc, "\n\n")
-		if spec.Fields != nil {
-			d.Fields = Fields(spec.Fields())
-		}
+		d.Fields = append(d.Fields, spec.Describes()...)
 		out = append(out, d)
 	}
 	return out

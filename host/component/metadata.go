@@ -80,13 +80,24 @@ type Field struct {
 	// Name is the field's name in YAML; Aliases are other names of it.
 	Name    string   `json:"name"`
 	Aliases []string `json:"aliases,omitempty"`
-	// Kind is "string", "bool", "integer" or "duration".
+	// Kind is "string", "bool", "integer" or "duration"; "number" where it is not known whether parts of one are taken.
 	Kind string `json:"kind"`
 	// Default is the value when the field is missing, as text.
 	Default  string `json:"default,omitempty"`
 	Doc      string `json:"doc,omitempty"`
 	Required bool   `json:"required,omitempty"`
 	Secret   bool   `json:"secret,omitempty"`
+	// Allowed are all values that the field takes; empty if they cannot be listed.
+	Allowed []string `json:"allowed,omitempty"`
+	// For are the uses that the field is for, such as a way to sign in; empty for all of the driver's.
+	For []Use `json:"for,omitempty"`
+}
+
+// Use is one of several ways to use a driver.
+type Use struct {
+	Name string `json:"name"`
+	// Required tells that this way needs the field.
+	Required bool `json:"required,omitempty"`
 }
 
 // Fields reads the documentation of a driver's metadata from the tags of the struct that v points to:
@@ -144,6 +155,20 @@ func (c Config) Decode(v any) error {
 			errs = append(errs, err)
 		}
 	})
+	if err := errors.Join(errs...); err != nil {
+		return Permanent(err)
+	}
+	return nil
+}
+
+// Require gives a PermanentError with all fields that are required and not there.
+func (c Config) Require(fields []Field) error {
+	var errs []error
+	for _, f := range fields {
+		if text, _ := c.Metadata.Get(append([]string{f.Name}, f.Aliases...)...); f.Required && text == "" {
+			errs = append(errs, fmt.Errorf("metadata field %s is missing: the component needs it", f.Name))
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return Permanent(err)
 	}

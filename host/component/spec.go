@@ -27,6 +27,8 @@ type Spec[T any] struct {
 	// Fields is a pointer to a new zero value of the struct that Config.Decode fills; nil if there are none. Its
 	// tags are the documentation of the metadata fields.
 	Fields func() any
+	// Documented are the metadata fields of a driver that reads them in its own way, in place of Fields.
+	Documented []Field
 	// Further tells that metadata may have other fields than these: the driver hands them on.
 	Further bool
 	// New connects. It returns when the component can take calls, or with an error that says what to do; the
@@ -194,4 +196,20 @@ func (s Spec[T]) Supports(version string) bool {
 		return version == "v1"
 	}
 	return slices.Contains(s.Versions, version)
+}
+
+// Describes gives the metadata fields that the driver documents.
+func (s Spec[T]) Describes() []Field {
+	if s.Fields == nil {
+		return slices.Clone(s.Documented)
+	}
+	return Fields(s.Fields())
+}
+
+// Check holds metadata against the fields, as far as that can be done without the driver.
+func (s Spec[T]) Check(cfg Config) error {
+	if s.Fields == nil {
+		return cfg.Require(s.Documented)
+	}
+	return cfg.Decode(s.Fields())
 }

@@ -92,7 +92,7 @@ func (c *Component) FieldPos(names ...string) Pos {
 func blocks() map[string]bool {
 	return map[string]bool{
 		"state": true, "pubsub": true, "bindings": true, "configuration": true, "secretstores": true, "middleware": true, "lock": true,
-		"conversation": false, "crypto": false, "nameresolution": false,
+		"crypto": true, "conversation": false, "nameresolution": false,
 	}
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"github.com/mrt-wasm/mrt-wasm/abi"
 	abibinding "github.com/mrt-wasm/mrt-wasm/abi/binding"
 	abiconfiguration "github.com/mrt-wasm/mrt-wasm/abi/configuration"
+	abicrypto "github.com/mrt-wasm/mrt-wasm/abi/crypto"
 	abihttp "github.com/mrt-wasm/mrt-wasm/abi/http"
 	abilock "github.com/mrt-wasm/mrt-wasm/abi/lock"
 	abipubsub "github.com/mrt-wasm/mrt-wasm/abi/pubsub"
@@ -39,6 +41,7 @@ func offers() []offer {
 		{"secret", "secretstores", abisecret.StoreFuncs(nil)},
 		{"configuration", "configuration", abiconfiguration.StoreFuncs(nil)},
 		{"lock", "lock", abilock.StoreFuncs(nil)},
+		{"crypto", "crypto", slices.Concat(abicrypto.CipherFuncs(nil), abicrypto.SubtleFuncs(nil))},
 	}
 }
 
@@ -135,7 +138,7 @@ func (g *guest) missing(imports []string, granted func(kind string) bool) error 
 			continue
 		}
 		for _, iface := range imports {
-			if abi.Track(iface) == abi.Track(s.offer.funcs[0].Module) {
+			if slices.ContainsFunc(s.offer.funcs, func(f abi.Func) bool { return abi.Track(iface) == abi.Track(f.Module) }) {
 				return fmt.Errorf("the plugin imports %s, and no component of kind %s is granted to it: name one in the metadata field imports",
 					iface, s.offer.kind)
 			}

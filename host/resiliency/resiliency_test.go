@@ -231,7 +231,7 @@ func TestActors(t *testing.T) {
 func TestBindFindsPolicies(t *testing.T) {
 	defaults := `spec:
   policies:
-    timeouts: {DefaultTimeoutPolicy: 1s, DefaultStatestoreComponentOutboundTimeoutPolicy: 2s, DefaultAppTimeoutPolicy: 3s, DefaultLockComponentOutboundTimeoutPolicy: 4s}
+    timeouts: {DefaultTimeoutPolicy: 1s, DefaultStatestoreComponentOutboundTimeoutPolicy: 2s, DefaultAppTimeoutPolicy: 3s, DefaultLockComponentOutboundTimeoutPolicy: 4s, DefaultCryptoComponentOutboundTimeoutPolicy: 5s}
     retries: {DefaultComponentInboundRetryPolicy: {maxRetries: 1}}
 `
 	p := load(t, defaults)
@@ -241,6 +241,7 @@ func TestBindFindsPolicies(t *testing.T) {
 	}{
 		{get, names{Timeout: "DefaultStatestoreComponentOutboundTimeoutPolicy"}},
 		{chain.Op{Direction: chain.Outbound, Block: "lock", Name: "try-lock", Target: "lockstore", Type: "lock.redis", App: "a"}, names{Timeout: "DefaultLockComponentOutboundTimeoutPolicy"}},
+		{chain.Op{Direction: chain.Outbound, Block: "crypto", Name: "sign", Target: "vault", Type: "crypto.dapr.jwks", App: "a"}, names{Timeout: "DefaultCryptoComponentOutboundTimeoutPolicy"}},
 		{handle, names{Timeout: "DefaultTimeoutPolicy", Retry: "DefaultComponentInboundRetryPolicy"}},
 		{call, names{Timeout: "DefaultAppTimeoutPolicy"}},
 		{turn, names{Timeout: "DefaultTimeoutPolicy"}},

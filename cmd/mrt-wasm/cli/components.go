@@ -15,7 +15,8 @@ import (
 
 const componentsHelp = `Lists the drivers of components that this binary has, with their metadata fields, or documents one.
 
-A field with * has to be there; one with ! is a credential, which belongs into a secret store (secretKeyRef).`
+A field with * has to be there; one with ! is a credential, which belongs into a secret store (secretKeyRef). Fields that
+are only for a way to sign in, or for one direction of a binding, say so; those with * are needed for it.`
 
 // The forms in which drivers are documented.
 const (
@@ -151,7 +152,7 @@ func driverPage(d component.Description) string {
 	}
 	b.WriteString("Metadata:\n")
 	for _, f := range d.Fields {
-		fmt.Fprintf(&b, "  %s (%s)\n", strings.Join(append([]string{f.Name}, f.Aliases...), ", "), strings.Join(facts(f), ", "))
+		b.WriteString(wrap(strings.Join(append([]string{f.Name}, f.Aliases...), ", ")+" ("+strings.Join(facts(f), ", ")+")", "  ", "    "))
 		if f.Doc != "" {
 			b.WriteString(wrap(f.Doc, "      ", "      "))
 		}
@@ -172,6 +173,19 @@ func facts(f component.Field) []string {
 	}
 	if f.Default != "" {
 		out = append(out, "default "+f.Default)
+	}
+	if len(f.Allowed) > 0 {
+		out = append(out, "one of "+strings.Join(f.Allowed, " "))
+	}
+	if len(f.For) > 0 {
+		uses := make([]string, len(f.For))
+		for i, use := range f.For {
+			uses[i] = use.Name
+			if use.Required {
+				uses[i] += "*"
+			}
+		}
+		out = append(out, "for "+strings.Join(uses, "; "))
 	}
 	return out
 }

@@ -38,6 +38,8 @@ func (c componentCheck) run(drivers host.Drivers) manifest.Diagnostics {
 		return checkAgainst(drivers.Configuration, c)
 	case drivers.Lock.Kind():
 		return checkAgainst(drivers.Lock, c)
+	case drivers.Crypto.Kind():
+		return checkAgainst(drivers.Crypto, c)
 	case drivers.Binding.Kind():
 		return checkAgainst(drivers.Binding, c)
 	case drivers.Middleware.Kind():
@@ -62,11 +64,8 @@ func checkAgainst[T any](set component.Set[T], c componentCheck) (found manifest
 		report(manifest.Error, c.Spec.At("version"), spec.Type+" has no version "+c.Spec.Version,
 			manifest.DidYouMean(c.Spec.Version, versions(spec.Versions)))
 	}
-	if spec.Fields == nil {
-		return found
-	}
-	fields := component.Fields(spec.Fields())
-	if c.warn && !spec.Further {
+	fields := spec.Describes()
+	if c.warn && spec.Fields != nil && !spec.Further {
 		for _, name := range component.Metadata(c.Values()).Unknown(spec.Fields()) {
 			report(manifest.Warning, c.FieldPos(name), "metadata field "+name+" is unknown and has no effect",
 				manifest.DidYouMean(name, fieldNames(fields)))
@@ -75,7 +74,7 @@ func checkAgainst[T any](set component.Set[T], c componentCheck) (found manifest
 	if c.Spec.IgnoreErrors || len(c.Secrets) > 0 {
 		return found // the host goes on without it, or there are values that are not known here
 	}
-	for _, err := range split(component.Config{Metadata: c.Values()}.Decode(spec.Fields())) {
+	for _, err := range split(spec.Check(component.Config{Metadata: c.Values()})) {
 		names := fieldOf(err, fields)
 		if _, given := component.Metadata(c.Values()).Get(names...); given || c.whole {
 			report(manifest.Error, c.FieldPos(names...), err.Error(), "")

@@ -41,8 +41,8 @@ func newNew() *cobra.Command {
 }
 
 const newComponentHelp = `Makes a folder with a project of one component that builds with Go alone, without a network: a
-WebAssembly module that is a state store, pubsub broker, binding, secret store, configuration store, lock store or HTTP
-middleware, with a test, a component file, and the SDK. NAME is the component's name: lower-case letters, digits and dashes.`
+WebAssembly module that is a state store, pubsub broker, binding, secret store, configuration store, lock store, vault
+of keys or HTTP middleware, with a test, a component file, and the SDK. NAME is the component's name: lower-case letters, digits and dashes.`
 
 func newNewComponent() *cobra.Command {
 	var kind, dir string
@@ -72,7 +72,7 @@ func newNewComponent() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&kind, "kind", "", "state, pubsub, binding, secret, configuration, lock or middleware")
+	f.StringVar(&kind, "kind", "", "state, pubsub, binding, secret, configuration, lock, crypto or middleware")
 	f.StringVar(&dir, "dir", "", "folder to make (default NAME)")
 	complete(cmd, "kind", slices.Sorted(maps.Keys(kindTypes()))...)
 	return cmd

@@ -33,6 +33,8 @@ says it. Components that the module is to use stand in --component; they are gra
 Suites of some kinds need to be told how to change what the component shows:
   secret         --plant FIELD     the metadata field by which init gets the suite's secrets: JSON by name and key, in base64
   configuration  --store NAME      the state store of --component where values are written, each under its key
+  crypto         --plant FIELD     the metadata field by which init gets the suite's keys: JSON by name, in base64; a key pair is
+                                   PKCS #8 in PEM, a symmetric key base64
   binding        --key FIELD       the metadata field that names an object for create, get and delete
                  --emit OPERATION  the operation that has the input binding bring an event with its data`
 
@@ -66,12 +68,12 @@ func newTestComponent(drivers host.Drivers) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.kind, "kind", "", "state, pubsub, binding, secret, configuration, lock or middleware (default: what the module exports)")
+	f.StringVar(&c.kind, "kind", "", "state, pubsub, binding, secret, configuration, lock, crypto or middleware (default: what the module exports)")
 	f.StringToStringVar(&c.metadata, "metadata", nil, "metadata field of the component, NAME=VALUE; may be repeated")
 	f.StringToStringVar(&c.components, "component", nil, "component that is granted to the module, NAME=TYPE; may be repeated")
 	f.StringVar(&c.run, "run", "", "run only the tests whose names match this pattern, as go test -run")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "print every test, as go test -v")
-	f.StringVar(&c.plant, "plant", "", "secret: the metadata field by which init gets the suite's secrets")
+	f.StringVar(&c.plant, "plant", "", "secret, crypto: the metadata field by which init gets the suite's secrets or keys")
 	f.StringVar(&c.store, "store", "", "configuration: the state store where values are written")
 	f.StringVar(&c.key, "key", "", "binding: the metadata field that names an object")
 	f.StringVar(&c.emit, "emit", "", "binding: the operation that brings an event")
@@ -86,7 +88,8 @@ func newTestComponent(drivers host.Drivers) *cobra.Command {
 func kindTypes() map[string]string {
 	return map[string]string{
 		"state": "state.wasm", "pubsub": "pubsub.wasm", "binding": "bindings.wasm", "secret": "secretstores.wasm",
-		"configuration": "configuration.wasm", "lock": "lock.wasm", "middleware": "middleware.http.wasm",
+		"configuration": "configuration.wasm", "lock": "lock.wasm", "crypto": "crypto.wasm",
+		"middleware": "middleware.http.wasm",
 	}
 }
 
@@ -135,7 +138,8 @@ func (c *componentTest) load(ctx context.Context, path string) ([]byte, error) {
 func kindOf(path string, wasm []byte) (string, error) {
 	for kind, driver := range map[string]string{
 		"state": "mrt:state/driver@", "pubsub": "mrt:pubsub/driver@", "secret": "mrt:secret/driver@",
-		"configuration": "mrt:configuration/driver@", "lock": "mrt:lock/driver@", "binding": "mrt:binding/output-driver@", "middleware": "mrt:http/middleware@",
+		"configuration": "mrt:configuration/driver@", "lock": "mrt:lock/driver@", "crypto": "mrt:crypto/driver@",
+		"binding": "mrt:binding/output-driver@", "middleware": "mrt:http/middleware@",
 	} {
 		if bytes.Contains(wasm, []byte(driver)) {
 			return kind, nil

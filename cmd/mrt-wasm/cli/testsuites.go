@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/binding/bindingtest"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration"
 	"github.com/mrt-wasm/mrt-wasm/host/configuration/configurationtest"
+	"github.com/mrt-wasm/mrt-wasm/host/crypto"
+	"github.com/mrt-wasm/mrt-wasm/host/crypto/cryptotest"
 	"github.com/mrt-wasm/mrt-wasm/host/http"
 	"github.com/mrt-wasm/mrt-wasm/host/http/httptest"
 	"github.com/mrt-wasm/mrt-wasm/host/lock"
@@ -34,6 +37,11 @@ func (c *componentTest) suite() (func(t *testing.T), error) {
 		return c.binding, nil
 	case "lock":
 		return c.lock, nil
+	case "crypto":
+		if c.plant == "" {
+			return nil, usagef("the suite of vaults plants keys: give --plant FIELD, the metadata field by which init gets them")
+		}
+		return c.crypto, nil
 	case "middleware":
 		return c.middleware, nil
 	case "secret":
@@ -64,6 +72,44 @@ func (c *componentTest) lock(t *testing.T) {
 		s, _ := driver[lock.Store](t, c, nil)
 		return s
 	}, locktest.Caps{Alone: true})
+}
+
+// crypto asks the vault which algorithms it knows, and runs the suite with the keys that are good for some of them.
+func (c *componentTest) crypto(t *testing.T) {
+	planted := map[string]string{}
+	keys := cryptotest.Keys(t)
+	for _, key := range keys {
+		if raw, symmetric := key.Raw.([]byte); symmetric {
+			planted[key.Name] = base64.StdEncoding.EncodeToString(raw)
+		} else {
+			planted[key.Name] = string(key.PEM(t))
+		}
+	}
+	text, err := json.Marshal(planted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(t *testing.T) crypto.Provider {
+		v, _ := driver[crypto.Provider](t, c, map[string]string{c.plant: base64.StdEncoding.EncodeToString(text)})
+		return v
+	}
+	known, err := open(t).Algorithms(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var good []cryptotest.Key
+	for _, key := range keys {
+		key.Algorithms = slices.DeleteFunc(key.Algorithms, func(a string) bool {
+			return !slices.Contains(known.Encryption, a) && !slices.Contains(known.Signature, a)
+		})
+		if len(key.Algorithms) > 0 {
+			good = append(good, key)
+		}
+	}
+	if len(good) == 0 {
+		t.Fatalf("the vault lists the algorithms %q and %q, and the suite knows none of them", known.Encryption, known.Signature)
+	}
+	cryptotest.Run(t, open, good)
 }
 
 func (c *componentTest) middleware(t *testing.T) {

@@ -55,11 +55,13 @@ var (
 		{"host/pubsub…", blockMay("pubsub"), "a block knows no other block, no driver and no engine"},
 		{"host/configuration…", blockMay("configuration"), "a block knows no other block, no driver and no engine"},
 		{"host/lock…", blockMay("lock"), "a block knows no other block, no driver and no engine"},
+		{"host/crypto…", blockMay("crypto"), "a block knows no other block, no driver and no engine"},
 		{"host/secret…", blockMay("secret"), "a block knows no other block, no driver and no engine"},
 		{"host/actor…", append(blockMay("actor"), "host/schedule…"), "a block knows no other block, no driver and no engine"},
 		{"host…", []string{"abi…", "host…", thirdParty}, "composition: everything of the host, no driver"},
 		{"components/standard", []string{"components…", "host…"}, "the list of drivers"},
 		{"components/internal/wasmplugin", []string{"abi", "abi/canon", "host/component"}, "what drivers that are plugins share: the contracts' common forms"},
+		{"components/internal/localkeys", []string{"host/crypto", "host/component", thirdParty}, "a vault in the process, for drivers that have the keys"},
 		{"components/internal…", []string{"components/internal…", "host/component", thirdParty}, "what drivers of one server share"},
 		{"components/state/wasm", pluginMay("state"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/pubsub/wasm", pluginMay("pubsub"), "a driver that is a plugin calls it by the block's glue"},
@@ -68,7 +70,8 @@ var (
 		{"components/http/wasm", pluginMay("http"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/configuration/wasm", pluginMay("configuration"), "a driver that is a plugin calls it by the block's glue"},
 		{"components/lock/wasm", pluginMay("lock"), "a driver that is a plugin calls it by the block's glue"},
-		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/lock…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
+		{"components/crypto/wasm", pluginMay("crypto"), "a driver that is a plugin calls it by the block's glue"},
+		{"components…", []string{"self", "components/internal…", "host/state…", "host/pubsub…", "host/binding…", "host/configuration…", "host/lock…", "host/crypto…", "host/secret…", "host/component", "host/embedded", "host/internal…", thirdParty}, "a driver knows its block and its client library, no other driver"},
 		{"examples/internal…", []string{"examples/internal…"}, "helpers of the examples' tests"},
 		{"examples…", []string{"guest-sdk…", "self", "examples/internal…"}, "an example is what a user writes"},
 		{"cmd…", []string{"cmd…", "abi…", "host…", "components…", "guest-sdk", "wit", thirdParty}, "the command line"},
@@ -86,12 +89,14 @@ func pluginMay(name string) []string {
 
 // never are modules that no package may import, except those given.
 var never = map[string][]string{
-	"github.com/tetratelabs/wazero": {"host/engine"},
-	"github.com/dapr":               nil,
-	"github.com/aws":                nil,
-	"github.com/Azure":              nil,
-	"cloud.google.com":              nil,
-	"k8s.io":                        nil,
+	"github.com/tetratelabs/wazero":      {"host/engine"},
+	"github.com/dapr/components-contrib": nil,
+	"github.com/dapr/dapr":               nil,
+	"github.com/dapr/kit":                {"host/crypto", "components/internal/localkeys"},
+	"github.com/aws":                     nil,
+	"github.com/Azure":                   nil,
+	"cloud.google.com":                   nil,
+	"k8s.io":                             nil,
 }
 
 type pkg struct {

@@ -8,7 +8,7 @@ import (
 )
 
 // kinds are the blocks that have drivers.
-var kinds = map[string]bool{"state": true, "pubsub": true, "configuration": true, "secret": true, "binding": true, "http": true, "lock": true}
+var kinds = map[string]bool{"state": true, "pubsub": true, "configuration": true, "secret": true, "binding": true, "http": true, "lock": true, "crypto": true}
 
 // TestBlocksAreWhole wants every building block that has a contract to have all its other sides, under the same
 // name, and no side without a contract.
