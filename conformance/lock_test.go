@@ -14,6 +14,7 @@ func TestLock(t *testing.T) {
 		name, typ  string
 		properties func(t *testing.T) map[string]string
 	}{
+		{"", "lock.in-memory", fixed(nil)},
 		{"", "lock.redis", func(t *testing.T) map[string]string {
 			return map[string]string{"redisHost": testserver.Redis(t).Addr, "redisPassword": ""}
 		}},

@@ -6,9 +6,7 @@ package adapt
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -19,11 +17,20 @@ import (
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 )
 
-// doc is the documentation of a component of Dapr.
-func doc(typ string) string {
-	return fmt.Sprintf(`Dapr's own component %s.
-
-Its metadata are those that Dapr documents: https://docs.dapr.io/reference/components-reference/`, typ)
+// spec is the driver of a component of Dapr.
+func spec[T any](typ string, aliases []string, open func(context.Context, component.Config) (T, error)) component.Spec[T] {
+	fields := Fields(typ)
+	return component.Spec[T]{
+		Type: typ, Aliases: aliases, Documented: fields, Further: true,
+		Doc: fmt.Sprintf("Dapr's own component %s.\n\nIts metadata are those of https://docs.dapr.io/reference/components-reference/", typ),
+		New: func(ctx context.Context, cfg component.Config) (T, error) {
+			if err := cfg.Require(fields); err != nil {
+				var none T
+				return none, err
+			}
+			return open(ctx, cfg)
+		},
+	}
 }
 
 // base is a component's metadata in Dapr's form.
@@ -77,13 +84,4 @@ func copied(md map[string]string) map[string]string {
 	out := make(map[string]string, len(md))
 	maps.Copy(out, md)
 	return out
-}
-
-// closed gives the error of a close; "closed already" is none.
-func closed(log *slog.Logger, err error) error {
-	if err != nil && errors.Is(err, context.Canceled) {
-		log.Debug("the component was closed while it worked", "error", err)
-		return nil
-	}
-	return err
 }

@@ -14,7 +14,7 @@ import (
 
 // Output makes a driver of an output binding.
 func Output[T contrib.OutputBinding](typ string, impl func(logger.Logger) T, aliases ...string) component.Spec[binding.Binding] {
-	return bindingSpec(typ, aliases, func(ctx context.Context, cfg component.Config) (binding.Binding, error) {
+	return spec(typ, aliases, func(ctx context.Context, cfg component.Config) (binding.Binding, error) {
 		out := impl(log{cfg.Log})
 		return &output{impl: out, cfg: cfg}, start(cfg, func() error {
 			return out.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
@@ -25,7 +25,7 @@ func Output[T contrib.OutputBinding](typ string, impl func(logger.Logger) T, ali
 // Input makes a driver of an input binding.
 func Input[T contrib.InputBinding](typ string, impl func(logger.Logger) T, aliases ...string) component.Spec[binding.Binding] {
 	make := func(l logger.Logger) contrib.InputBinding { return impl(l) }
-	return bindingSpec(typ, aliases, func(ctx context.Context, cfg component.Config) (binding.Binding, error) {
+	return spec(typ, aliases, func(ctx context.Context, cfg component.Config) (binding.Binding, error) {
 		in := &input{make: make, cfg: cfg}
 		// Opened here already, so that wrong metadata end the start; each reader has one of its own.
 		first, err := in.open(ctx)
@@ -37,17 +37,13 @@ func Input[T contrib.InputBinding](typ string, impl func(logger.Logger) T, alias
 // InputOutput makes a driver of a binding with both directions.
 func InputOutput[T contrib.InputOutputBinding](typ string, impl func(logger.Logger) T, aliases ...string) component.Spec[binding.Binding] {
 	make := func(l logger.Logger) contrib.InputBinding { return impl(l) }
-	return bindingSpec(typ, aliases, func(ctx context.Context, cfg component.Config) (binding.Binding, error) {
+	return spec(typ, aliases, func(ctx context.Context, cfg component.Config) (binding.Binding, error) {
 		out := impl(log{cfg.Log})
 		b := &inputOutput{output: output{impl: out, cfg: cfg}, input: input{make: make, cfg: cfg}}
 		return b, start(cfg, func() error {
 			return out.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
 		})
 	})
-}
-
-func bindingSpec(typ string, aliases []string, open func(context.Context, component.Config) (binding.Binding, error)) component.Spec[binding.Binding] {
-	return component.Spec[binding.Binding]{Type: typ, Aliases: aliases, Doc: doc(typ), Further: true, New: open}
 }
 
 type output struct {
@@ -85,7 +81,7 @@ func (o *output) Invoke(ctx context.Context, req *binding.Request) (*binding.Rep
 func (o *output) Ping(ctx context.Context) error { return ping(ctx, o.impl) }
 
 // Close closes the component.
-func (o *output) Close(context.Context) error { return closed(o.cfg.Log, o.impl.Close()) }
+func (o *output) Close(context.Context) error { return o.impl.Close() }
 
 // input opens a component for every reader: Dapr's can be read once.
 type input struct {
@@ -139,7 +135,7 @@ func (i *input) Close(context.Context) error {
 	if i.spare == nil {
 		return nil
 	}
-	return closed(i.cfg.Log, i.spare.Close())
+	return i.spare.Close()
 }
 
 // inputOutput is both: the output's component, and one a reader.
@@ -185,7 +181,7 @@ func (r *reader) Stop(ctx context.Context) error {
 	r.mu.Unlock()
 	err := await(ctx, &r.running)
 	r.cancel()
-	return errors.Join(err, closed(r.cfg.Log, r.impl.Close()))
+	return errors.Join(err, r.impl.Close())
 }
 
 // await waits for handlers until ctx ends.

@@ -15,15 +15,12 @@ import (
 
 // Configuration makes a driver of a configuration store.
 func Configuration(typ string, impl func(logger.Logger) contrib.Store, aliases ...string) component.Spec[configuration.Store] {
-	return component.Spec[configuration.Store]{
-		Type: typ, Aliases: aliases, Doc: doc(typ), Further: true,
-		New: func(ctx context.Context, cfg component.Config) (configuration.Store, error) {
-			s := &configurationStore{impl: impl(log{cfg.Log}), cfg: cfg}
-			return s, start(cfg, func() error {
-				return s.impl.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
-			})
-		},
-	}
+	return spec(typ, aliases, func(ctx context.Context, cfg component.Config) (configuration.Store, error) {
+		s := &configurationStore{impl: impl(log{cfg.Log}), cfg: cfg}
+		return s, start(cfg, func() error {
+			return s.impl.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
+		})
+	})
 }
 
 type configurationStore struct {
@@ -77,4 +74,4 @@ func (s *configurationStore) Subscribe(ctx context.Context, keys []string, md ma
 func (s *configurationStore) Ping(ctx context.Context) error { return ping(ctx, s.impl) }
 
 // Close closes the component.
-func (s *configurationStore) Close(context.Context) error { return closed(s.cfg.Log, s.impl.Close()) }
+func (s *configurationStore) Close(context.Context) error { return s.impl.Close() }

@@ -15,20 +15,16 @@ import (
 
 // Lock makes a driver of a lock store.
 func Lock(typ string, impl func(logger.Logger) contrib.Store, aliases ...string) component.Spec[lock.Store] {
-	return component.Spec[lock.Store]{
-		Type: typ, Aliases: aliases, Doc: doc(typ), Further: true,
-		New: func(ctx context.Context, cfg component.Config) (lock.Store, error) {
-			s := &lockStore{impl: impl(log{cfg.Log}), cfg: cfg}
-			return s, start(cfg, func() error {
-				return s.impl.InitLockStore(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
-			})
-		},
-	}
+	return spec(typ, aliases, func(ctx context.Context, cfg component.Config) (lock.Store, error) {
+		s := &lockStore{impl: impl(log{cfg.Log})}
+		return s, start(cfg, func() error {
+			return s.impl.InitLockStore(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
+		})
+	})
 }
 
 type lockStore struct {
 	impl contrib.Store
-	cfg  component.Config
 }
 
 var _ lock.Pinger = (*lockStore)(nil)
@@ -65,4 +61,4 @@ func (s *lockStore) Unlock(ctx context.Context, resource, owner string) (lock.St
 func (s *lockStore) Ping(ctx context.Context) error { return ping(ctx, s.impl) }
 
 // Close closes the component.
-func (s *lockStore) Close(context.Context) error { return closed(s.cfg.Log, s.impl.Close()) }
+func (s *lockStore) Close(context.Context) error { return s.impl.Close() }

@@ -16,15 +16,12 @@ import (
 
 // PubSub makes a driver of a message broker.
 func PubSub(typ string, impl func(logger.Logger) contrib.PubSub, aliases ...string) component.Spec[pubsub.Broker] {
-	return component.Spec[pubsub.Broker]{
-		Type: typ, Aliases: aliases, Doc: doc(typ), Further: true,
-		New: func(ctx context.Context, cfg component.Config) (pubsub.Broker, error) {
-			b := &broker{make: impl, cfg: cfg, consumers: map[string]contrib.PubSub{}}
-			publisher, err := b.open(ctx, "")
-			b.publisher = publisher
-			return b, err
-		},
-	}
+	return spec(typ, aliases, func(ctx context.Context, cfg component.Config) (pubsub.Broker, error) {
+		b := &broker{make: impl, cfg: cfg, consumers: map[string]contrib.PubSub{}}
+		publisher, err := b.open(ctx, "")
+		b.publisher = publisher
+		return b, err
+	})
 }
 
 // broker has one component to publish and one for each consumer group: Dapr's take the group from their metadata.
@@ -141,9 +138,9 @@ func (b *broker) Ping(ctx context.Context) error { return ping(ctx, b.publisher)
 func (b *broker) Close(context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	errs := []error{closed(b.cfg.Log, b.publisher.Close())}
+	errs := []error{b.publisher.Close()}
 	for _, p := range b.consumers {
-		errs = append(errs, closed(b.cfg.Log, p.Close()))
+		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -12,21 +12,17 @@ import (
 
 // Secret makes a driver of a secret store.
 func Secret(typ string, impl func(logger.Logger) contrib.SecretStore, aliases ...string) component.Spec[secret.Store] {
-	return component.Spec[secret.Store]{
-		Type: typ, Aliases: aliases, Doc: doc(typ), Further: true,
-		New: func(ctx context.Context, cfg component.Config) (secret.Store, error) {
-			s := &secretStore{impl: impl(log{cfg.Log}), cfg: cfg}
-			// The start's context ends with the start, and some components keep it.
-			return s, start(cfg, func() error {
-				return s.impl.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
-			})
-		},
-	}
+	return spec(typ, aliases, func(ctx context.Context, cfg component.Config) (secret.Store, error) {
+		s := &secretStore{impl: impl(log{cfg.Log})}
+		// The start's context ends with the start, and some components keep it.
+		return s, start(cfg, func() error {
+			return s.impl.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
+		})
+	})
 }
 
 type secretStore struct {
 	impl contrib.SecretStore
-	cfg  component.Config
 }
 
 var (
@@ -62,4 +58,4 @@ func (s *secretStore) MultiValued() bool {
 func (s *secretStore) Ping(ctx context.Context) error { return ping(ctx, s.impl) }
 
 // Close closes the component.
-func (s *secretStore) Close(context.Context) error { return closed(s.cfg.Log, s.impl.Close()) }
+func (s *secretStore) Close(context.Context) error { return s.impl.Close() }

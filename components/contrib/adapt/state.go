@@ -28,21 +28,20 @@ func State(typ string, impl func(logger.Logger) contrib.Store, aliases ...string
 // StateVersions makes a driver of a state store that has several versions.
 func StateVersions(typ string, impls Stores, aliases ...string) component.Spec[state.Store] {
 	versions := slices.Sorted(maps.Keys(impls))
-	return component.Spec[state.Store]{
-		Type: typ, Aliases: aliases, Versions: versions, Doc: doc(typ), Further: true,
-		New: func(ctx context.Context, cfg component.Config) (state.Store, error) {
-			version := cfg.Version
-			if version == "" {
-				version = versions[0]
-			}
-			s := &store{impl: impls[version](log{cfg.Log}), cfg: cfg}
-			err := start(cfg, func() error {
-				return s.impl.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
-			})
-			s.features = s.impl.Features()
-			return s, err
-		},
-	}
+	out := spec(typ, aliases, func(ctx context.Context, cfg component.Config) (state.Store, error) {
+		version := cfg.Version
+		if version == "" {
+			version = versions[0]
+		}
+		s := &store{impl: impls[version](log{cfg.Log}), cfg: cfg}
+		err := start(cfg, func() error {
+			return s.impl.Init(context.WithoutCancel(ctx), contrib.Metadata{Base: base(cfg)})
+		})
+		s.features = s.impl.Features()
+		return s, err
+	})
+	out.Versions = versions
+	return out
 }
 
 // store is a component of Dapr; what it can is known when it is open.
@@ -228,7 +227,7 @@ func filterForm(f state.Filter) map[string]any {
 func (s *store) Ping(ctx context.Context) error { return ping(ctx, s.impl) }
 
 // Close closes the component.
-func (s *store) Close(context.Context) error { return closed(s.cfg.Log, s.impl.Close()) }
+func (s *store) Close(context.Context) error { return s.impl.Close() }
 
 func entry(data []byte, etag *string, md map[string]string) *state.Entry {
 	e := &state.Entry{Value: data, ETag: etag, Metadata: md}
