@@ -26,7 +26,7 @@ build-full: ## build the binary with all of Dapr's components; the first time ta
 		-o $(CURDIR)/bin/mrt-wasm-full ./mrt-wasm-full
 	@ls -l bin/mrt-wasm-full
 
-# Tests of drivers mostly wait for their servers: twice as many packages at once as there are CPUs here cost nothing.
+# Tests of drivers mostly wait for their servers, so that more of them at once than there are CPUs are sooner done.
 test: test-setup ## all tests with the race detector, on real servers, and Dapr's conformance suites
 	$(GO) test -race -p 4 -timeout 25m $(PKGS)
 	$(MAKE) conformance contrib

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mrt-wasm/mrt-wasm/host"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
-	"github.com/mrt-wasm/mrt-wasm/host/manifest"
 )
 
 const componentsHelp = `Lists the drivers of components that this binary has, with their metadata fields, or documents one.
@@ -75,7 +74,7 @@ func chosen(all []component.Description, name string) (found []component.Descrip
 		return found, false, nil
 	}
 	text := fmt.Sprintf("this binary has no driver %s", name)
-	if near := manifest.DidYouMean(name, types); near != "" {
+	if near := suggest(name, types); near != "" {
 		text += "; " + near
 	}
 	return nil, false, fmt.Errorf("%s; mrt-wasm components lists what it has", text)

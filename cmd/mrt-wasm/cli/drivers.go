@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mrt-wasm/mrt-wasm/components/standard"
 	"github.com/mrt-wasm/mrt-wasm/host"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/manifest"
@@ -58,7 +59,7 @@ func checkAgainst[T any](set component.Set[T], c componentCheck) (found manifest
 	switch {
 	case !ok:
 		report(manifest.Error, c.Spec.At("type"), "this binary has no driver "+c.Spec.Type,
-			manifest.DidYouMean(c.Spec.Type, set.Types()))
+			suggest(c.Spec.Type, set.Types()))
 		return found
 	case !spec.Supports(c.Spec.Version):
 		report(manifest.Error, c.Spec.At("version"), spec.Type+" has no version "+c.Spec.Version,
@@ -81,6 +82,14 @@ func checkAgainst[T any](set component.Set[T], c componentCheck) (found manifest
 		}
 	}
 	return found
+}
+
+// suggest says what to do about a type that this binary does not have.
+func suggest(typ string, have []string) string {
+	if _, ok := standard.DaprTypes()[strings.ToLower(typ)]; ok {
+		return "the full flavour, mrt-wasm-full, has it: make build-full"
+	}
+	return manifest.DidYouMean(typ, have)
 }
 
 // versions gives the accepted versions of a driver that may name none.
