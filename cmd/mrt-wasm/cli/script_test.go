@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,13 +21,23 @@ import (
 // patience is only for a script that would hang otherwise.
 const patience = 90 * time.Second
 
+// lastPort is the one that freeport has tried last. It begins below the ports that systems give to connections, any of which
+// could take one before the host listens on it.
+var lastPort atomic.Int32
+
+const firstPort = 30_000
+
 // freeport NAME... sets environment variables to addresses on free ports.
 func freeport(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: freeport NAME...")
 	}
+	lastPort.CompareAndSwap(0, firstPort+rand.Int32N(1000))
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", lastPort.Add(1)))
+		for try := 0; err != nil && try < 1000; try++ {
+			l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", lastPort.Add(1)))
+		}
 		ts.Check(err)
 		ts.Setenv(name, l.Addr().String())
 		ts.Check(l.Close())

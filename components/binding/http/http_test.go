@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mrt-wasm/mrt-wasm/components/internal/testserver"
 	"github.com/mrt-wasm/mrt-wasm/host/binding"
 	"github.com/mrt-wasm/mrt-wasm/host/binding/bindingtest"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
@@ -87,7 +88,6 @@ func (s *server) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = l.Addr().String()
 	s.http = &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: time.Minute}
 	s.wg.Go(func() { _ = s.http.Serve(l) })
 }
@@ -106,7 +106,7 @@ func request(op string, metadata ...string) binding.Request {
 }
 
 func TestConformance(t *testing.T) {
-	s := &server{addr: "127.0.0.1:0"}
+	s := &server{addr: fmt.Sprint("127.0.0.1:", testserver.FreePort(t))}
 	s.start(t)
 	t.Cleanup(func() { s.stop(t) })
 	var works []binding.Request

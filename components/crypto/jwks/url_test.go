@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mrt-wasm/mrt-wasm/components/internal/localkeys"
+	"github.com/mrt-wasm/mrt-wasm/components/internal/testserver"
 	"github.com/mrt-wasm/mrt-wasm/host/component"
 	"github.com/mrt-wasm/mrt-wasm/host/crypto"
 )
@@ -33,7 +35,7 @@ type server struct {
 
 func serve(t *testing.T) *server {
 	t.Helper()
-	s := &server{addr: "127.0.0.1:0"}
+	s := &server{addr: fmt.Sprint("127.0.0.1:", testserver.FreePort(t))}
 	s.start(t)
 	t.Cleanup(s.stop)
 	return s
@@ -51,7 +53,6 @@ func (s *server) start(t *testing.T) {
 		l, err = net.Listen("tcp", s.addr)
 		return err == nil
 	})
-	s.addr = l.Addr().String()
 	s.http = &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.count.Add(1)
 		if h := s.handle.Load(); h != nil {

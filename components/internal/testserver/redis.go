@@ -139,9 +139,3 @@ func RedisSentinel(t testing.TB, master *RedisServer) *RedisServer {
 	s.Start()
 	return s
 }
-
-// FreePort gives a port of 127.0.0.1 that nothing listens on.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	return freePorts(t, 1)[0]
-}

@@ -82,22 +82,6 @@ func (p *process) stop() {
 	p.cmd = nil
 }
 
-// freePorts gives n ports of 127.0.0.1 that nothing listens on.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("no free port on 127.0.0.1: %v", err)
-		}
-		// Held until all are found, so that they differ.
-		defer func() { _ = l.Close() }()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
-}
-
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // output keeps what a server wrote, for the message of a test that fails.
