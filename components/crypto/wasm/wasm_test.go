@@ -147,3 +147,15 @@ func TestFailures(t *testing.T) {
 		t.Errorf("a failing init: got error %v", err)
 	}
 }
+
+// TestTemplateIsTheSame: what mrt-wasm new component writes is the cryptography that the suite is run on here.
+func TestTemplateIsTheSame(t *testing.T) {
+	here, err := os.ReadFile("testdata/vault/keys.go")
+	template, err2 := os.ReadFile("../../../cmd/mrt-wasm/cli/template/component-crypto/keys.go.tmpl")
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	if string(here) != string(template) {
+		t.Error("testdata/vault/keys.go and the template's keys.go.tmpl differ: copy the one that is right over the other")
+	}
+}
